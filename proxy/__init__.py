@@ -1,0 +1,1 @@
+"""A shadow-traffic comparison proxy: see docs/architecture.md for its processes and floors."""

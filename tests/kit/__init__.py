@@ -1,0 +1,1 @@
+"""Peers, clocks and transports that behave, for tests that assert bytes."""
