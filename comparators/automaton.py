@@ -1,0 +1,156 @@
+"""All body selectors of an endpoint as one deterministic automaton.
+
+A state of the nondeterministic automaton is (rule, position): that many segments of the rule's selector are
+consumed. A deterministic state is a set of those, built by subset construction when rules are compiled. It holds a
+table `{member name or index: state}` and the one state for every other child. So a step costs one dict lookup
+however many rules there are, and nothing is remembered per concrete key: objects keyed by user id cannot make it
+grow. What a walk wants to know at a node is decided in advance and stands in the state: the rule that wins there,
+whether anything below matters, whether an equal subtree may be skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from comparators.comparator import Comparator, Scope
+from comparators.limits import MAX_STATES
+from comparators.path import Step
+from comparators.selectors import Selector
+from comparators.tolerance import Bounds
+
+Items = frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundRule:
+    """A rule ready for use: selector parsed, comparator found, settings built.
+
+    Attributes:
+        index: its place in its `RuleSet`.
+        rank: larger wins where several rules select one node.
+        bounds: of a rule whose settings are numeric ones.
+        plain_bounds: the same, if they are plain.
+        whole: its comparator is asked about whole nodes, containers too.
+        ignores: it accepts anything, absence included.
+        broad: its author allowed it to hide more than usual.
+    """
+
+    index: int
+    id: str
+    selector: Selector
+    comparator: Comparator
+    settings: Any
+    rank: tuple[int, ...]
+    bounds: Bounds | None
+    plain_bounds: Bounds | None = None
+    whole: bool = False
+    ignores: bool = False
+    broad: bool = False
+
+
+class State:
+    """What the automaton knows at a node.
+
+    Attributes:
+        literals: next state by member name or list index, where it is not `other`.
+        other: next state for any other child.
+        rule: the rule that wins at the node.
+        prune: nothing below is walked.
+        aggregate_below: a numeric rule can win here or below; its deltas of 0 count, so no subtree is skipped.
+        inert: no rule can win here or below.
+    """
+
+    __slots__ = ("aggregate_below", "inert", "literals", "other", "prune", "rule")
+
+    def __init__(self, rule: BoundRule | None) -> None:
+        self.rule = rule
+        self.prune = rule is not None and rule.comparator.scope is Scope.NODE
+        self.literals: dict[Step, State] = {}
+        self.other = self
+        self.aggregate_below = rule is not None and rule.bounds is not None
+        self.inert = rule is None
+
+    def after(self, step: Step) -> State:
+        """The state of a child."""
+        return self.literals.get(step, self.other)
+
+
+INERT: Final = State(None)
+"""The state where no rule applies, and none ever will."""
+
+
+class TooManyStatesError(ValueError):
+    """The selectors multiply; `culprits` are the rules with `..`, which cause it."""
+
+    def __init__(self, culprits: Sequence[BoundRule]) -> None:
+        texts = ", ".join(f"{rule.id} ({rule.selector.text})" for rule in culprits)
+        super().__init__(
+            f"together these selectors need more than {MAX_STATES} states; name paths instead of '..': {texts}"
+        )
+        self.culprits = tuple(culprits)
+
+
+def build(rules: Sequence[BoundRule], max_states: int = MAX_STATES) -> tuple[State, frozenset[int]]:
+    """The start state for these body rules, and the indices of those that can win at some node."""
+    states: dict[Items, State] = {frozenset(): INERT}
+    start: Items = frozenset((place, 0) for place in range(len(rules)))
+    pending = [start] if rules else []
+    while pending:
+        items = pending.pop()
+        if items in states:
+            continue
+        if len(states) >= max_states:
+            raise TooManyStatesError([rule for rule in rules if rule.selector.specificity[0] < 0])
+        states[items] = state = State(_winner(items, rules))
+        if not state.prune:
+            pending += [target for _, target in _moves(items, rules)]
+    _connect(states, rules)
+    _propagate(list(states.values()))
+    winners = frozenset(state.rule.index for state in states.values() if state.rule)
+    return states[start], winners
+
+
+def _winner(items: Items, rules: Sequence[BoundRule]) -> BoundRule | None:
+    selecting = [rules[place] for place, at in items if at == len(rules[place].selector.segments)]
+    return max(selecting, key=lambda rule: rule.rank, default=None)
+
+
+def _moves(items: Items, rules: Sequence[BoundRule]) -> Iterator[tuple[Step | None, Items]]:
+    """Where each literal leads, and (None) where every other child leads."""
+    expecting = [
+        (place, at, rules[place].selector.segments[at])
+        for place, at in items
+        if at < len(rules[place].selector.segments)
+    ]
+    literals = {segment.name for *_, segment in expecting} | {segment.index for *_, segment in expecting} | {None}
+    for literal in literals:
+        passed = {(place, at + 1) for place, at, segment in expecting if segment.takes(literal)}
+        stayed = {(place, at) for place, at, segment in expecting if segment.descends}
+        yield literal, frozenset(passed | stayed)
+
+
+def _connect(states: dict[Items, State], rules: Sequence[BoundRule]) -> None:
+    for items, state in states.items():
+        if state.prune:
+            state.other = INERT
+            continue
+        for literal, target in _moves(items, rules):
+            if literal is None:
+                state.other = states[target]
+            else:
+                state.literals[literal] = states[target]
+
+
+def _propagate(states: Sequence[State]) -> None:
+    """Let a state know what its children know, until nothing changes."""
+    changed = True
+    while changed:
+        changed = False
+        for state in states:
+            children = (*state.literals.values(), state.other)
+            if not state.aggregate_below and any(child.aggregate_below for child in children):
+                state.aggregate_below = changed = True
+            if state.inert and not all(child.inert for child in children):
+                state.inert, changed = False, True
