@@ -1,0 +1,1 @@
+"""Pure decisions: no loop, socket, clock or dice."""
