@@ -1,0 +1,230 @@
+"""Field lines: bytes in, what they mean to a proxy out.
+
+Theory of operation. Every line of a head is looked up in `LINES`. Most lines of real traffic repeat from
+message to message (Host, User-Agent, Accept, Content-Type, Server…), so the table remembers what each means:
+None for a field that is nobody's business but the two ends', a `Field` for one a proxy must act on. A line not
+seen before is read once. Names whose values never repeat (a request id, a trace) are remembered as varying:
+their lines are only checked for bytes that may not stand in them. The table is bounded in entries and line
+length, and holds no secrets. It is twice as fast as an expression over the whole head.
+
+A line that breaks the grammar of RFC 9112 §5, or the rules for its field, means `Special.BAD`; the caller
+decides whether that is a refusal (requests) or first a repair (responses).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
+_TOKEN = re.compile(TOKEN)
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::([0-9]{0,5}))?|\[[0-9A-Fa-f:.]+\](?::([0-9]{0,5}))?"
+)
+_MAX_LENGTH = 2**63 - 1
+_MAX_PORT = 65535
+_VARYING = 32  # distinct values after which a name counts as varying
+_LINE_BYTES = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
+
+
+class Special(IntEnum):
+    """Fields a proxy acts on; all others pass as they came."""
+
+    BAD = 1
+    HOST = 2
+    CONTENT_LENGTH = 3
+    TRANSFER_ENCODING = 4
+    CONNECTION = 5
+    KEEP_ALIVE = 6
+    HOP = 7
+    UPGRADE = 8
+    TE = 9
+    TRAILER = 10
+    EXPECT = 11
+    VIA = 12
+    MAX_FORWARDS = 13
+    FORWARDED = 14
+    MARKER = 15
+    DATE = 16
+    LOOKALIKE = 17
+    """A name of the above with underscores, which some backends read as dashes."""
+
+
+_NAMES = {
+    b"host": Special.HOST,
+    b"content-length": Special.CONTENT_LENGTH,
+    b"transfer-encoding": Special.TRANSFER_ENCODING,
+    b"connection": Special.CONNECTION,
+    b"keep-alive": Special.KEEP_ALIVE,
+    b"proxy-connection": Special.HOP,
+    b"http2-settings": Special.HOP,
+    b"proxy-authorization": Special.HOP,
+    b"proxy-authenticate": Special.HOP,
+    b"proxy-authentication-info": Special.HOP,
+    b"proxy": Special.HOP,
+    b"upgrade": Special.UPGRADE,
+    b"te": Special.TE,
+    b"trailer": Special.TRAILER,
+    b"expect": Special.EXPECT,
+    b"via": Special.VIA,
+    b"max-forwards": Special.MAX_FORWARDS,
+    b"forwarded": Special.FORWARDED,
+    b"x-forwarded-for": Special.FORWARDED,
+    b"x-forwarded-proto": Special.FORWARDED,
+    b"x-forwarded-host": Special.FORWARDED,
+    b"x-shadow-request": Special.MARKER,
+    b"date": Special.DATE,
+}
+"""B14 of the wire checklist and the fields we set. RFC 9110 §7.6.1, §11.7."""
+
+_SECRET = re.compile(rb"auth|cookie|token|secret|key|password", re.IGNORECASE)
+_PROTECTED = re.compile(
+    rb"host|content-.*|authorization|cookie|set-cookie|origin|x-forwarded-.*|forwarded|via|range|if-.*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field line a proxy acts on.
+
+    `value` is without surrounding blanks; `is_canonical`: a length is spelt the one usual way. `number` is the
+    value of a valid Content-Length, Max-Forwards or Keep-Alive timeout, else -1. `tokens` are the lower-case
+    members of a Connection or TE list.
+    """
+
+    special: Special
+    line: bytes
+    value: bytes
+    number: int = -1
+    tokens: tuple[bytes, ...] = ()
+    is_canonical: bool = True
+
+
+class Lines(dict[bytes, "Field | None"]):
+    """What each field line means; remembers at most `most` lines of at most `longest` bytes."""
+
+    __slots__ = ("_longest", "_most", "_names")
+
+    def __init__(self, most: int = 4096, longest: int = 256) -> None:
+        super().__init__()
+        self._most = most
+        self._longest = longest
+        self._names: dict[bytes, int] = {}
+
+    def __missing__(self, line: bytes) -> Field | None:
+        end = line.find(b":")
+        name = line[:end]
+        left = self._names.get(name) if end > 0 else None
+        if left is None:
+            return self._learn(name, line)
+        if line.translate(None, _LINE_BYTES):
+            return Field(Special.BAD, line, b"")
+        if left:
+            self._names[name] = left - 1
+            self._remember(line, None)
+        return None
+
+    def _learn(self, name: bytes, line: bytes) -> Field | None:
+        """Read a line whose name is not known to be nobody's business."""
+        field = read_line(line)
+        if field is None:
+            if len(self._names) >= self._most:
+                self._names.clear()
+            self._names[name] = 0 if _SECRET.search(name) else _VARYING
+        elif field.special is not Special.BAD and not _SECRET.search(name):
+            self._remember(line, field)
+        return field
+
+    def _remember(self, line: bytes, field: Field | None) -> None:
+        if len(line) <= self._longest:
+            if len(self) >= self._most:
+                self.clear()
+            self[line] = field
+
+
+LINES = Lines()
+
+
+def without_line(head: bytes, line: bytes) -> bytes:
+    """A head without one of its field lines."""
+    cut = head.replace(b"\r\n%b\r\n" % line, b"\r\n", 1)
+    return cut if len(cut) != len(head) else head[: -len(line) - 2]
+
+
+def without_lines(head: bytes, gone: list[bytes]) -> bytes:
+    """A head without these of its field lines."""
+    start, *lines = head.split(b"\r\n")
+    return b"\r\n".join([start, *(line for line in lines if line not in gone)])
+
+
+def read_line(line: bytes) -> Field | None:
+    """What a field line (without CRLF) means: None if it simply passes. RFC 9112 §5, RFC 9110 §5.5."""
+    found = _FIELD_LINE.fullmatch(line)
+    if found is None:
+        return Field(Special.BAD, line, b"")
+    name = found[1].lower()
+    special = _NAMES.get(name)
+    if special is None:
+        lookalike = b"_" in name and name.replace(b"_", b"-") in _NAMES
+        return Field(Special.LOOKALIKE, line, b"") if lookalike else None
+    return _READERS.get(special, Field)(special, line, found[2].strip(b" \t"))
+
+
+def _length(special: Special, line: bytes, value: bytes) -> Field:
+    if _LENGTH.fullmatch(value) and int(value) <= _MAX_LENGTH:
+        number = int(value)
+        return Field(special, line, value, number, is_canonical=value == b"%d" % number)
+    return Field(special, line, value, is_canonical=False)
+
+
+def _number(special: Special, line: bytes, value: bytes) -> Field:
+    return Field(special, line, value, int(value) if value.isdigit() and len(value) < 10 else -1)  # noqa: PLR2004  nine digits
+
+
+def _list(special: Special, line: bytes, value: bytes) -> Field:
+    members = (member.strip(b" \t").lower() for member in value.split(b","))
+    return Field(special, line, value, tokens=tuple(m for m in members if _TOKEN.fullmatch(m)))
+
+
+def _te(special: Special, line: bytes, value: bytes) -> Field:
+    members = (member.partition(b";")[0].strip(b" \t").lower() for member in value.split(b","))
+    return Field(special, line, value, tokens=tuple(members))
+
+
+def _keep_alive(special: Special, line: bytes, value: bytes) -> Field:
+    found = re.search(rb"(?:^|[,; \t])timeout=\"?(\d{1,9})", value, re.IGNORECASE)
+    return Field(special, line, value, int(found[1]) if found else -1)
+
+
+def _host(special: Special, line: bytes, value: bytes) -> Field:
+    return Field(special if is_host(value) else Special.BAD, line, value)
+
+
+_READERS = {
+    Special.CONTENT_LENGTH: _length,
+    Special.MAX_FORWARDS: _number,
+    Special.CONNECTION: _list,
+    Special.TE: _te,
+    Special.KEEP_ALIVE: _keep_alive,
+    Special.HOST: _host,
+}
+
+
+def is_host(value: bytes) -> bool:
+    """Whether this is a name, IPv4 or [IPv6] with an optional port up to 65535. RFC 9112 §3.2, RFC 3986 §3.2."""
+    found = _HOST.fullmatch(value)
+    if found is None:
+        return False
+    port = found[1] or found[2]
+    return not port or int(port) <= _MAX_PORT
+
+
+def is_protected(name: bytes) -> bool:
+    """Whether a lower-case name may not be nominated away by a Connection field."""
+    return _PROTECTED.fullmatch(name) is not None
+
+
+def name_of(line: bytes) -> bytes:
+    """The lower-case name of a valid field line."""
+    return line[: line.find(b":")].lower()

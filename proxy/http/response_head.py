@@ -1,0 +1,238 @@
+"""Response heads: bytes in, a `ResponseHead` or a `Malformed` out. RFC 9112 §4, §5, §6.
+
+Theory of operation. As with requests, a head is handed over whole and forwarded as the bytes that came in.
+Parsing is lenient only where a backend that works today must keep working behind the proxy: bare LF as
+line end, blanks before a colon and folded lines are repaired and then read strictly. Whatever remains
+ambiguous, above all in the framing, makes the response unusable and the connection with it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.config.models import Limits
+from proxy.http.fields import LINES, Field, Special, is_protected, name_of, without_line, without_lines
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
+_BLANK_BEFORE_COLON = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
+_FIRST_FINAL = 200
+VERSION = b"HTTP/1."
+_NO_CONTENT = 204
+BODILESS = (_NO_CONTENT, 304)
+"""Statuses whose responses have no body, RFC 9110 §15.3.5, §15.4.5."""
+_CONNECTION = Special.CONNECTION
+_NOMINATE_NOTHING = ((b"keep-alive",), (b"close",))
+
+
+class Malformed(StrEnum):
+    """Why a backend's bytes cannot be relayed."""
+
+    PROTOCOL = "protocol"
+    RESPONSE_HEAD = "response_head"
+
+
+@dataclass(init=False)
+class ResponseHead:
+    """A response head that was accepted.
+
+    Attributes:
+        status: 100-999.
+        start: our status line, without CRLF; the reason phrase is the backend's.
+        fields: the field lines to forward, joined by CRLF, without a last one; hop-by-hop is out.
+        length: the declared Content-Length, or -1.
+        chunked: whether the body is chunked.
+        keep_alive: whether the backend will take another request on this connection.
+        idle_s: for how long it said it would, in seconds, or -1.
+        has_date: whether it carries a Date.
+        trailer: the names of the trailers it announces, as sent.
+        rewrites_length: whether its Content-Length was repeated or spelt in an unusual way.
+    """
+
+    status: int
+    start: bytes
+    fields: bytes
+    length: int = -1
+    chunked: bool = False
+    keep_alive: bool = True
+    idle_s: int = -1
+    has_date: bool = False
+    trailer: bytes = b""
+    rewrites_length: bool = False
+
+    def __init__(self, status: int, start: bytes) -> None:
+        self.status = status
+        self.start = start
+
+    @property
+    def is_final(self) -> bool:
+        """Whether this is the answer, not an interim 1xx before it."""
+        return self.status >= _FIRST_FINAL
+
+    def has_body(self, *, to_head: bool) -> bool:
+        """Whether body bytes follow; `to_head`: the request's method was HEAD. RFC 9112 §6.3."""
+        return not (to_head or self.status < _FIRST_FINAL or self.status in BODILESS)
+
+
+def find_response_head_end(data: bytes) -> tuple[int, int] | None:
+    """Where the head in `data` ends and where what follows begins; None if more bytes are needed."""
+    strict = data.find(b"\n\r\n")
+    bare = data.find(b"\n\n", 0, strict + 1 if strict >= 0 else len(data))
+    if bare >= 0:
+        return bare, bare + 2
+    if strict < 0:
+        return None
+    return (strict - 1 if data[strict - 1 : strict] == b"\r" else strict), strict + 3
+
+
+def parse_response_head(head: bytes, limits: Limits) -> ResponseHead | Malformed:
+    """Read a whole head, without its empty line."""
+    if len(head) > limits.response_header_bytes:
+        return Malformed.RESPONSE_HEAD if head.startswith(VERSION) else Malformed.PROTOCOL
+    parsed = _parse(head, limits.response_header_count)
+    if parsed is Malformed.PROTOCOL:
+        repaired = _repair(head)
+        if repaired != head:
+            return _parse(repaired, limits.response_header_count)
+    return parsed
+
+
+def _repair(head: bytes) -> bytes:
+    """Undo what RFC 9112 §2.2, §5.1 and §5.2 let a client of a backend repair; a fold of the status line is not."""
+    start, end, fields = re.sub(rb"(?<!\r)\n", b"\r\n", head).partition(b"\r\n")
+    if fields[:1] in {b" ", b"\t"}:
+        return head
+    return start + end + _BLANK_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", fields))
+
+
+def _parse(head: bytes, most: int) -> ResponseHead | Malformed:
+    """Read a head of at most `most` fields strictly."""
+    start, *lines = head.split(b"\r\n")
+    if len(lines) > most:
+        return Malformed.RESPONSE_HEAD
+    found = _STATUS_LINE.fullmatch(start)
+    if found is None:
+        return Malformed.PROTOCOL
+    minor, status, reason = found.groups()
+    parsed = ResponseHead(int(status), b"HTTP/1.1 %b %b" % (status, reason or b""))
+    if minor == b"0":
+        parsed.keep_alive = False
+    known = LINES
+    removed: list[bytes] = []
+    for field in [field for line in lines if (field := known[line])]:
+        if not _READ[field.special](parsed, field, removed):
+            return Malformed.PROTOCOL
+        if field.special is _CONNECTION and field.tokens not in _NOMINATE_NOTHING:
+            removed += _nominated(field.tokens, lines)
+    if parsed.chunked and not _may_be_chunked(parsed, minor):
+        return Malformed.PROTOCOL
+    if removed:
+        head = _without(removed, head, parsed)
+    parsed.fields = head[len(start) + 2 :]
+    return parsed
+
+
+def _may_be_chunked(head: ResponseHead, minor: bytes) -> bool:
+    """Whether its framing is unambiguous; where no body can follow it does not matter. RFC 9112 §6.1."""
+    return (head.length < 0 and minor != b"0") or head.status == _NO_CONTENT or not head.is_final
+
+
+def _without(removed: list[bytes], head: bytes, parsed: ResponseHead) -> bytes:
+    """The head without these lines; if a Content-Length went, all do, and one is written anew."""
+    if len(removed) == 1 and not parsed.rewrites_length:
+        return without_line(head, removed[0])
+    head = without_lines(head, removed)
+    parsed.has_date = parsed.has_date and b"\r\ndate:" in head.lower()
+    if not parsed.rewrites_length:
+        return head
+    lengths = [line for line in head.split(b"\r\n")[1:] if name_of(line) == b"content-length"]
+    return without_lines(head, lengths) + b"\r\nContent-Length: %d" % parsed.length
+
+
+def _nominated(tokens: tuple[bytes, ...], lines: list[bytes]) -> list[bytes]:
+    names = {token for token in tokens if token not in {b"close", b"keep-alive"} and not is_protected(token)}
+    return [line for line in lines if name_of(line) in names] if names else []
+
+
+def _bad(_head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:
+    return False
+
+
+def _content_length(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    number = field.number if field.number >= 0 else _repeated(field.value)
+    if number < 0 or head.length not in {-1, number}:
+        return False
+    if head.length >= 0 or not field.is_canonical:
+        head.rewrites_length = True
+        removed.append(field.line)
+    head.length = number
+    return True
+
+
+def _repeated(value: bytes) -> int:
+    """The one length of a list of identical lengths (`5, 5`), else -1. RFC 9112 §6.3."""
+    members = {member.strip(b" \t") for member in value.split(b",")}
+    only = members.pop() if len(members) == 1 else b""
+    return int(only) if re.fullmatch(rb"[0-9]{1,18}", only) else -1
+
+
+def _transfer_encoding(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    removed.append(field.line)
+    if head.chunked or field.value.lower() != b"chunked":
+        return False
+    head.chunked = True
+    return True
+
+
+def _connection(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    head.keep_alive &= b"close" not in field.tokens
+    removed.append(field.line)
+    return True
+
+
+def _keep_alive(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    head.idle_s = field.number
+    removed.append(field.line)
+    return True
+
+
+def _date(head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:
+    head.has_date = True
+    return True
+
+
+def _trailer(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    head.trailer = field.value
+    removed.append(field.line)
+    return True
+
+
+def _remove(_head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    removed.append(field.line)
+    return True
+
+
+def _pass(_head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:
+    return True
+
+
+_READ: dict[Special, Callable[[ResponseHead, Field, list[bytes]], bool]] = {
+    Special.BAD: _bad,
+    Special.HOST: _pass,
+    Special.CONTENT_LENGTH: _content_length,
+    Special.TRANSFER_ENCODING: _transfer_encoding,
+    Special.CONNECTION: _connection,
+    Special.KEEP_ALIVE: _keep_alive,
+    Special.HOP: _remove,
+    Special.UPGRADE: _remove,
+    Special.TE: _remove,
+    Special.TRAILER: _trailer,
+    Special.EXPECT: _pass,
+    Special.VIA: _pass,
+    Special.MAX_FORWARDS: _pass,
+    Special.FORWARDED: _pass,
+    Special.MARKER: _pass,
+    Special.DATE: _date,
+    Special.LOOKALIKE: _pass,
+}

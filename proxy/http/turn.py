@@ -1,0 +1,60 @@
+"""The writes of one turn of the event loop, gathered and done at its end.
+
+Theory of operation. A turn reads from every socket that has something to say. Were each answer written the
+moment it is known, the process at the other end would be woken for every single message, and waking is
+what costs most in a proxy: more than reading, parsing and deciding together. So writes wait until all that
+was ready has been read, at most one turn, and then go out lane by lane, so that a peer finds all its
+messages of the turn when it wakes once. Within a lane, order is kept. Without load a turn holds one message
+and nothing waits. A turn that has gathered `FLUSH_BYTES` is written at once: a large body is then paused by a
+slow reader while it is read, not after.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import IntEnum
+
+FLUSH_BYTES = 64 << 10
+
+
+class Lane(IntEnum):
+    """In which order the writes of a turn go out: what clients wait for comes first."""
+
+    CLIENT = 0
+    SERVING = 1
+    MIRROR = 2
+
+
+class Turn:
+    """Shared by all connections of a worker. `call_soon` is the loop's."""
+
+    __slots__ = ("_bytes", "_call_soon", "_due", "_lanes")
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._call_soon = call_soon
+        self._due = False
+        self._bytes = 0
+        self._lanes: tuple[list[tuple[asyncio.Transport, bytes]], ...] = tuple([] for _ in Lane)
+
+    def write(self, lane: Lane, transport: asyncio.Transport, data: bytes) -> None:
+        """Write at the end of this turn."""
+        self._lanes[lane].append((transport, data))
+        self._bytes += len(data)
+        if self._bytes >= FLUSH_BYTES:
+            self.flush()
+        elif not self._due:
+            self._due = True
+            self._call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write all that is gathered; called at the end of the turn, and before a connection is closed."""
+        self._due = False
+        self._bytes = 0
+        for lane in self._lanes:
+            if lane:
+                writes = lane[:]
+                lane.clear()
+                for transport, data in writes:
+                    try:
+                        transport.write(data)
+                    except RuntimeError:  # closed during this turn: its owner has heard of it
+                        continue

@@ -1,0 +1,256 @@
+"""The connections to one backend, opened, lent and taken back as its pool decides.
+
+This is the one place where errors of the network and of TLS become a `Failure`.
+"""
+
+import asyncio
+import socket
+import ssl
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from time import monotonic
+from typing import Protocol
+
+from proxy.config.models import Limits
+from proxy.config.units import Origin
+from proxy.core.message import Cause, Failure
+from proxy.http.backend_connection import BackendConnection
+from proxy.http.pool import Advice, BackendPool
+from proxy.http.turn import Lane, Turn
+
+_Target = tuple[socket.AddressFamily, "tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]"]
+
+
+class Waiter(Protocol):
+    """Who needs a connection."""
+
+    wait_until: float
+    """Monotonic seconds; set by the upstream when it has to wait for one to come free."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it needs one no more."""
+
+    def connected(self, connection: BackendConnection) -> None:
+        """Here it is."""
+
+    def not_connected(self, failure: Failure) -> None:
+        """There is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialTimeouts:
+    """Seconds for each step of opening a connection."""
+
+    resolve: float
+    connect: float
+    tls: float
+    pool_wait: float
+    dns_ttl: float
+
+
+@dataclass(eq=False, slots=True)
+class Upstream:
+    """See the module. `executor` resolves names, so that mirrors and primaries cannot delay each other."""
+
+    origin: Origin
+    limits: Limits
+    response_idle_s: float
+    timeouts: DialTimeouts
+    pool: BackendPool[BackendConnection, Waiter]
+    executor: Executor
+    turn: Turn
+    lane: Lane
+    connections: set[BackendConnection] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tls: ssl.SSLContext | None = None
+    _resolved: list[_Target] = field(default_factory=list)
+    _resolved_until: float = 0.0
+    _closing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.origin.scheme == "https":
+            self._tls = ssl.create_default_context()
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._tls.set_alpn_protocols(["http/1.1"])
+
+    def acquire(self, waiter: Waiter) -> BackendConnection | None:
+        """An unused connection now, or None: the waiter hears later, or at once that there is none."""
+        found = self.pool.take(monotonic())
+        if isinstance(found, BackendConnection):
+            return found
+        if found is Advice.OPEN:
+            self._open_for(waiter)
+        elif found is Advice.WAIT:
+            waiter.wait_until = monotonic() + self.timeouts.pool_wait
+            self.pool.waiting.append(waiter)
+        else:
+            waiter.not_connected(Failure(Cause.POOL_FULL))
+        return None
+
+    def open_fresh(self, waiter: Waiter) -> None:
+        """Open a new connection for a request whose reused one had died."""
+        self.pool.open += 1
+        self._open_for(waiter)
+
+    def released(self, connection: BackendConnection, idle_s: float) -> None:
+        """Take a connection back: to the first who waits, or to the unused ones."""
+        waiter = self._next_waiting() if self.pool.waiting else None
+        if waiter is not None:
+            waiter.connected(connection)
+        elif self._closing or not self.pool.give(connection, monotonic(), idle_s):
+            connection.close()
+
+    def lost(self, connection: BackendConnection) -> None:
+        """A connection has ended; whoever waits gets a new one."""
+        self.connections.discard(connection)
+        self.pool.gone(connection)
+        self._open_for_next()
+
+    def tick(self, now: float) -> None:
+        """Enforce deadlines: of unused connections, of those who wait, of exchanges under way."""
+        for unused in self.pool.expired(now):
+            unused.close()
+        while self.pool.waiting and (self.pool.waiting[0].is_gone or self.pool.waiting[0].wait_until <= now):
+            waiter = self.pool.waiting.popleft()
+            if not waiter.is_gone:
+                waiter.not_connected(Failure(Cause.POOL_WAIT))
+        for connection in tuple(self.connections):
+            connection.expire(now)
+
+    def close(self) -> None:
+        """End the unused connections; those in use end after their exchange."""
+        self._closing = True
+        for connection in self.pool.idle:
+            connection.close()
+        self.pool.idle.clear()
+
+    def abort(self) -> None:
+        """End everything, attempts to connect included."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def _next_waiting(self) -> Waiter | None:
+        while self.pool.waiting:
+            waiter = self.pool.waiting.popleft()
+            if not waiter.is_gone:
+                return waiter
+        return None
+
+    def _open_for_next(self) -> None:
+        if self.pool.waiting and self.pool.open < self.pool.max_connections:
+            waiter = self._next_waiting()
+            if waiter is not None:
+                self.pool.open += 1
+                self._open_for(waiter)
+
+    def _open_for(self, waiter: Waiter) -> None:
+        task = asyncio.get_running_loop().create_task(self._open(waiter))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, waiter: Waiter) -> None:
+        connection: BackendConnection | None = None
+        failure = Failure(Cause.INTERNAL)
+        try:
+            connection_or_failure = await self._dial()
+            if isinstance(connection_or_failure, Failure):
+                failure = connection_or_failure
+            else:
+                connection = connection_or_failure
+        finally:
+            if connection is None:
+                self.pool.gone(None)
+        if connection is None:
+            if not waiter.is_gone:
+                waiter.not_connected(failure)
+            self._open_for_next()
+            return
+        self.connections.add(connection)
+        if waiter.is_gone:
+            self.released(connection, self.pool.idle_s)
+        else:
+            waiter.connected(connection)
+
+    async def _dial(self) -> BackendConnection | Failure:
+        """Resolve, connect, shake hands; every error on the way is a Failure."""
+        targets = await self._targets()
+        if isinstance(targets, Failure):
+            return targets
+        failure = Failure(Cause.CONNECT_REFUSED)
+        for family, address in targets:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setblocking(False)  # noqa: FBT003  the socket API
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                async with asyncio.timeout(self.timeouts.connect):
+                    await asyncio.get_running_loop().sock_connect(sock, address)
+            except TimeoutError:
+                sock.close()
+                failure = Failure(Cause.CONNECT_TIMEOUT)
+            except OSError:
+                sock.close()
+                failure = Failure(Cause.CONNECT_REFUSED)
+            except asyncio.CancelledError:
+                sock.close()
+                raise
+            else:
+                return await self._start(sock)
+        return failure
+
+    async def _start(self, sock: socket.socket) -> BackendConnection | Failure:
+        loop = asyncio.get_running_loop()
+        try:
+            if self._tls is None:
+                _, connection = await loop.create_connection(lambda: BackendConnection(self), sock=sock)
+            else:
+                async with asyncio.timeout(self.timeouts.tls):
+                    _, connection = await loop.create_connection(
+                        lambda: BackendConnection(self), sock=sock, ssl=self._tls, server_hostname=self.origin.host
+                    )
+        except TimeoutError:
+            sock.close()
+            return Failure(Cause.TLS_TIMEOUT)
+        except ssl.SSLError:
+            sock.close()
+            return Failure(Cause.TLS)
+        except OSError:
+            sock.close()
+            return Failure(Cause.TLS if self._tls is not None else Cause.CONNECT_REFUSED)
+        return connection
+
+    async def _targets(self) -> list[_Target] | Failure:
+        """Where to connect to; names are looked up at most every `dns_ttl`."""
+        host, port = self.origin.host, self.origin.port
+        if _is_address(host):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return [(family, (host, port))]
+        if self._resolved and self._resolved_until > monotonic():
+            return self._resolved
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.timeouts.resolve):
+                found = await loop.run_in_executor(self.executor, _look_up, host, port)
+        except TimeoutError:
+            return self._resolved or Failure(Cause.RESOLVE_TIMEOUT)
+        except (OSError, UnicodeError):
+            return Failure(Cause.RESOLVE)
+        self._resolved, self._resolved_until = found, monotonic() + self.timeouts.dns_ttl
+        return found
+
+
+def _look_up(host: str, port: int) -> list[_Target]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

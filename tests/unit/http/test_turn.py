@@ -1,0 +1,82 @@
+from proxy.http.turn import Lane, Turn
+from tests.kit.clock import FakeClock
+from tests.kit.memory_transport import MemoryTransport, memory_pair
+from tests.kit.wire import Wire
+
+
+class Peers:
+    """A turn, and transports with somebody at their far end."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.turn = Turn(self.clock.call_soon)
+        self.order: list[bytes] = []
+
+    def transport(self) -> tuple[MemoryTransport, Wire]:
+        far = Wire()
+        near, _ = memory_pair(Wire(), far, self.clock)
+        self.clock.run_ready()
+        return near, far
+
+
+def test_writes_wait_for_the_end_of_the_turn() -> None:
+    peers = Peers()
+    near, far = peers.transport()
+    peers.turn.write(Lane.CLIENT, near, b"a")
+    assert near.get_write_buffer_size() == 0
+    peers.clock.run_ready()
+    assert bytes(far.received) == b"a"
+
+
+def test_what_clients_wait_for_goes_out_first_and_order_is_kept_in_a_lane() -> None:
+    written: list[bytes] = []
+
+    class Noting(MemoryTransport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            written.append(bytes(data))
+
+    clock = FakeClock()
+    turn = Turn(clock.call_soon)
+    near = Noting(Wire(), clock, None, {})
+    for lane, data in [(Lane.MIRROR, b"m"), (Lane.SERVING, b"s1"), (Lane.CLIENT, b"c"), (Lane.SERVING, b"s2")]:
+        turn.write(lane, near, data)
+    clock.run_ready()
+    assert written == [b"c", b"s1", b"s2", b"m"]
+
+
+def test_flushing_early_leaves_nothing_for_the_end_of_the_turn() -> None:
+    peers = Peers()
+    near, far = peers.transport()
+    peers.turn.write(Lane.SERVING, near, b"a")
+    peers.turn.flush()
+    peers.turn.write(Lane.SERVING, near, b"b")
+    peers.clock.run_ready()
+    assert bytes(far.received) == b"ab"
+    assert peers.clock.pending == 0
+
+
+def test_a_connection_closed_during_the_turn_does_not_stop_the_others() -> None:
+    peers = Peers()
+    ended, ended_far = peers.transport()
+    near, far = peers.transport()
+    peers.turn.write(Lane.CLIENT, ended, b"lost")
+    peers.turn.write(Lane.CLIENT, near, b"a")
+    ended.write_eof()  # what is written after it raises
+    peers.clock.run_ready()
+    assert bytes(far.received) == b"a"
+    assert bytes(ended_far.received) == b""
+
+
+def test_a_write_caused_by_a_write_goes_out_too() -> None:
+    peers = Peers()
+    near, far = peers.transport()
+
+    class Echo(Wire):
+        def data_received(self, data: bytes) -> None:
+            peers.turn.write(Lane.SERVING, near, data[::-1])
+
+    other, _ = memory_pair(Wire(), Echo(), peers.clock)
+    peers.clock.run_ready()
+    peers.turn.write(Lane.CLIENT, other, b"once")
+    peers.clock.run_ready()
+    assert bytes(far.received) == b"ecno"
