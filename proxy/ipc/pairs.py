@@ -1,0 +1,117 @@
+"""Pairs on their way from a worker to its judge: one binary frame each.
+
+A frame is a fixed header and then four byte strings: the primary's field lines and body, the candidate's
+field lines and body. Services and endpoints travel as their index in the snapshot whose version is in the
+header. A side without an answer has status 0 and the index of its failure kind.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+
+from proxy.core.reasons import FailureKind
+from proxy.ipc.frames import LENGTH
+
+_HEADER = Struct("<IHHHHBBddIIII")
+_HEADER_END = _HEADER.size
+_KINDS = tuple(FailureKind)
+_KIND_INDEX = {kind: index for index, kind in enumerate(_KINDS)}
+_CUT = 0x80
+
+
+@dataclass(slots=True)
+class Side:
+    """One side's outcome. `status` 0 means no answer came, for the reason `failure`.
+
+    `fields` are field lines joined by CRLF; `cut`: the capture cap cut the body; `duration` in seconds.
+    """
+
+    status: int
+    duration: float
+    fields: bytes = b""
+    body: bytes = b""
+    cut: bool = False
+    failure: FailureKind | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes it holds."""
+        return len(self.fields) + len(self.body)
+
+
+@dataclass(slots=True)
+class Pair:
+    """Both outcomes of an exchange."""
+
+    snapshot: int
+    service: int
+    endpoint: int
+    primary: Side
+    candidate: Side
+
+
+def encode_pair(snapshot: int, service: int, endpoint: int, primary: Side, candidate: Side) -> list[bytes]:
+    """The pieces of a frame, in order; nothing is copied."""
+    p_fields, p_body, c_fields, c_body = primary.fields, primary.body, candidate.fields, candidate.body
+    sizes = len(p_fields), len(p_body), len(c_fields), len(c_body)
+    header = _HEADER.pack(
+        snapshot,
+        service,
+        endpoint,
+        primary.status,
+        candidate.status,
+        _flags(primary),
+        _flags(candidate),
+        primary.duration,
+        candidate.duration,
+        *sizes,
+    )
+    return [LENGTH.pack(_HEADER.size + sum(sizes)) + header, p_fields, p_body, c_fields, c_body]
+
+
+def _flags(side: Side) -> int:
+    if side.failure is not None:
+        return _KIND_INDEX[side.failure]
+    return _CUT if side.cut else 0
+
+
+def decode_pair(payload: bytes) -> Pair:
+    """The pair of a frame's payload. Raises ValueError if it is none."""
+    if len(payload) < _HEADER_END:
+        raise ValueError("shorter than a pair's header")
+    (
+        snapshot,
+        service,
+        endpoint,
+        p_status,
+        c_status,
+        p_flags,
+        c_flags,
+        p_duration,
+        c_duration,
+        p_fields,
+        p_body,
+        c_fields,
+        c_body,
+    ) = _HEADER.unpack_from(payload)
+    p_body_at = _HEADER_END + p_fields
+    c_fields_at = p_body_at + p_body
+    c_body_at = c_fields_at + c_fields
+    if c_body_at + c_body != len(payload):
+        raise ValueError("sizes do not add up")
+    return Pair(
+        snapshot,
+        service,
+        endpoint,
+        Side(p_status, p_duration, payload[_HEADER_END:p_body_at], payload[p_body_at:c_fields_at], p_flags == _CUT)
+        if p_status
+        else _unanswered(p_flags, p_duration),
+        Side(c_status, c_duration, payload[c_fields_at:c_body_at], payload[c_body_at:], c_flags == _CUT)
+        if c_status
+        else _unanswered(c_flags, c_duration),
+    )
+
+
+def _unanswered(kind: int, duration: float) -> Side:
+    if kind >= len(_KINDS):
+        raise ValueError(f"there is no failure kind {kind}")
+    return Side(0, duration, failure=_KINDS[kind])
