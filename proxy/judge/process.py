@@ -1,0 +1,174 @@
+"""The judge process: `python -m proxy.judge.process BOOT`.
+
+Theory of operation. One loop over two sockets: pairs come from the worker, reports go to control. Nothing
+here needs an event loop: a judge does one thing at a time, and when it is killed in the middle of a pair its
+worker and control reckon what was lost. Every report is cumulative, so a report that cannot be sent now is
+replaced by the next one.
+"""
+
+import gc
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+from time import monotonic
+
+from proxy.config.logs import configure
+from proxy.core.evidence import Report
+from proxy.ipc.boot import Boot
+from proxy.ipc.frames import FrameError, FrameReader, frame
+from proxy.ipc.messages import Hello, encode
+from proxy.ipc.pairs import decode_pair
+from proxy.judge.verdict_loop import VerdictLoop
+
+REPORT_S = 1.0
+RETRY_S = 0.1
+READ_BYTES = 1 << 20
+NICENESS = 5
+LAST_WORDS_S = 3.0
+
+
+class Judge:
+    """Connects, reads, compares, reports."""
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self._worker_path = boot.judge_socket(boot.process.replace("judge", "worker"))
+        self._hello = frame(encode(Hello(boot.process, boot.incarnation, os.getpid())))
+        self._loop = VerdictLoop(boot.settings())
+        self._selector = selectors.DefaultSelector()
+        self._worker: socket.socket | None = None
+        self._control: socket.socket | None = None
+        self._pairs = FrameReader()
+        self._unsent = b""
+        self._ends_at: float | None = None
+        self._next_report = monotonic() + REPORT_S
+        self._selector.register(boot.fds["alive"], selectors.EVENT_READ, self.end)
+
+    def end(self) -> None:
+        """Judge what the worker still sends, for a few seconds at most, then report and leave."""
+        if self._ends_at is None:
+            self._ends_at = monotonic() + LAST_WORDS_S
+            if self._boot.fds["alive"] in self._selector.get_map():
+                self._selector.unregister(self._boot.fds["alive"])
+
+    def run(self) -> None:
+        """Work until told to end."""
+        while not self._is_over():
+            self._connect()
+            for key, _ in self._selector.select(self._wait()):
+                key.data()
+            if monotonic() >= self._next_report:
+                self._report()
+        if self._control is not None:
+            self._control.settimeout(LAST_WORDS_S)
+        self._report()
+
+    def _is_over(self) -> bool:
+        return self._ends_at is not None and (self._worker is None or monotonic() > self._ends_at)
+
+    def _wait(self) -> float:
+        longest = RETRY_S if self._worker is None or self._control is None or self._ends_at else REPORT_S
+        return max(0.0, min(longest, self._next_report - monotonic()))
+
+    def _connect(self) -> None:
+        if self._worker is None and self._ends_at is None:
+            self._worker = self._dial(self._worker_path)
+            if self._worker is not None:
+                self._pairs = FrameReader()
+                self._selector.register(self._worker, selectors.EVENT_READ, self._read_pairs)
+        if self._control is None:
+            self._control = self._dial(self._boot.control_socket)
+            self._unsent = b""
+            if self._control is not None:
+                self._selector.register(self._control, selectors.EVENT_READ, self._read_control)
+
+    def _dial(self, path: str) -> socket.socket | None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(path)
+            sock.sendall(self._hello)
+        except OSError:
+            sock.close()
+            return None
+        sock.setblocking(False)  # noqa: FBT003  the socket API
+        return sock
+
+    def _read_pairs(self) -> None:
+        worker = self._worker
+        assert worker is not None
+        data = b""
+        try:
+            data = worker.recv(READ_BYTES)
+            for payload in self._pairs.feed(data):
+                self._loop.judge(decode_pair(payload))
+        except BlockingIOError:
+            return
+        except (OSError, FrameError, ValueError, IndexError):  # the line holds no pairs of ours: begin a new one
+            data = b""
+        if not data:
+            self._selector.unregister(worker)
+            worker.close()
+            self._worker = None
+
+    def _read_control(self) -> None:
+        """Control's snapshots change no rules while a configuration is in force; its end matters."""
+        control = self._control
+        assert control is not None
+        try:
+            data = control.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._hang_up(control)
+
+    def _report(self) -> None:
+        self._next_report = monotonic() + REPORT_S
+        gc.collect()
+        self._send_rest()
+        if self._control is not None and not self._unsent:
+            report = Report(self._boot.process, self._boot.incarnation, self._loop.tally())
+            self._unsent = frame(encode(report))
+            self._send_rest()
+
+    def _send_rest(self) -> None:
+        control = self._control
+        try:
+            while control is not None and self._unsent:
+                self._unsent = self._unsent[control.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            if control is not None:
+                self._hang_up(control)
+
+    def _hang_up(self, control: socket.socket) -> None:
+        self._selector.unregister(control)
+        control.close()
+        self._control = None
+        self._unsent = b""
+
+
+def main() -> None:
+    """Run the judge this command line describes."""
+    boot = Boot.decode(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    configure(boot.settings().log_format, boot.process)
+    os.nice(NICENESS)
+    judge = Judge(boot)
+    signal.signal(signal.SIGTERM, lambda *_: judge.end())
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    boot.announce_ready()
+    judge.run()
+
+
+if __name__ == "__main__":
+    main()

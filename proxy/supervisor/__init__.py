@@ -1,0 +1,1 @@
+"""Starts, watches and restarts the other processes; does nothing else."""

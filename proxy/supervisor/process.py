@@ -1,0 +1,222 @@
+"""The supervisor: starts control, workers and judges, watches them, starts them again, ends them in order.
+
+It does nothing else, so that it does not crash: no network, no configuration changes, no event loop. It
+sleeps until a child dies, a signal comes or a restart is due. Ending goes with the data: workers first,
+which drain, then judges, which compare what is left, then control, which hears their last reports.
+"""
+
+import fcntl
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, time, time_ns
+from types import FrameType
+
+import structlog
+
+from proxy.config.models import Settings
+from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, SETTINGS_FILE, Boot
+from proxy.supervisor.children import Child
+from proxy.supervisor.sockets import StartError, address_of, listen, listen_unix
+
+RUNTIME_PREFIX = "shadow-proxy-"
+READY_WITHIN_S = 20.0
+JUDGE_END_S = 5.0
+CONTROL_END_S = 5.0
+KILL_AFTER_DRAIN_S = 5.0
+IDLE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Where a started proxy is: addresses as `host:port`, port 0 resolved."""
+
+    listen: str
+    admin: str
+
+
+def run(
+    settings: Settings, state_dir: Path, instance: str, on_ready: Callable[[Started], None] = lambda _: None
+) -> int:
+    """Run the proxy until SIGTERM or SIGINT; the exit code. Raises StartError."""
+    with _Lock(state_dir) as runtime_dir:
+        return Supervisor(settings, state_dir, instance, runtime_dir).run(on_ready)
+
+
+class _Lock:
+    """One proxy per state directory; the lock file names the runtime directory of whoever holds it.
+
+    A supervisor that was killed could not remove its runtime directory: the next one does.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "lock"
+
+    def __enter__(self) -> Path:
+        self._file = self._path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            message = (
+                f"{self._path.parent} is in use by another shadow-proxy; end it, or give this one its own --state-dir"
+            )
+            raise StartError(message) from None
+        self._file.seek(0)
+        self._remove(Path(self._file.read()))
+        self._runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+        self._file.truncate(0)
+        self._file.write(str(self._runtime_dir))
+        self._file.flush()
+        return self._runtime_dir
+
+    def __exit__(self, *_: object) -> None:
+        self._remove(self._runtime_dir)
+        self._file.close()
+
+    def _remove(self, runtime_dir: Path) -> None:
+        if runtime_dir.name.startswith(RUNTIME_PREFIX) and not runtime_dir.is_symlink():
+            shutil.rmtree(runtime_dir, ignore_errors=True)
+
+
+class Supervisor:
+    """See the module's docstring."""
+
+    def __init__(self, settings: Settings, state_dir: Path, instance: str, runtime_dir: Path) -> None:
+        self._log = structlog.get_logger()
+        self._settings = settings
+        self._runtime_dir = runtime_dir
+        self._started_at = time()
+        self._listeners = listen(settings.listen, settings.workers, "clients")
+        self._admin = listen(settings.admin.listen, 1, "the admin port")[0]
+        self._own: list[socket.socket] = []
+        self._alive, self._alive_end = os.pipe()
+        self._ready, self._ready_end = os.pipe()
+        (runtime_dir / SETTINGS_FILE).write_text(settings.model_dump_json())
+        run_id = f"{time_ns():x}"
+        base = Boot("", "", run_id, instance, str(runtime_dir), str(state_dir), {})
+        self._control = self._child("control", base, {"admin": self._admin, "control": self._unix(CONTROL_SOCKET)})
+        self._workers = [
+            self._child(f"worker-{n}", base, {"listen": listener, "judge": self._unix(f"worker-{n}.sock")})
+            for n, listener in enumerate(self._listeners)
+        ]
+        self._judges = [self._child(f"judge-{n}", base, {}) for n in range(settings.workers)]
+        self._ending = 0
+
+    @property
+    def _children(self) -> list[Child]:
+        return [self._control, *self._judges, *self._workers]
+
+    def _unix(self, name: str) -> socket.socket:
+        sock = listen_unix(self._runtime_dir / name)
+        self._own.append(sock)
+        return sock
+
+    def _child(self, name: str, base: Boot, sockets: dict[str, socket.socket]) -> Child:
+        fds = {purpose: sock.fileno() for purpose, sock in sockets.items()}
+        boot = Boot(
+            name, "", base.run, base.instance, base.runtime_dir, base.state_dir,
+            {"alive": self._alive, "ready": self._ready_end, **fds},
+        )  # fmt: skip
+        return Child(f"proxy.{name.partition('-')[0]}.process", boot)
+
+    def run(self, on_ready: Callable[[Started], None]) -> int:
+        """Run until told to end."""
+        selector = selectors.DefaultSelector()
+        wake, wake_end = socket.socketpair()
+        for sock in (wake, wake_end):
+            sock.setblocking(False)  # noqa: FBT003  the socket API
+        signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal must not end a proxy that serves
+        selector.register(wake, selectors.EVENT_READ)
+        selector.register(self._ready, selectors.EVENT_READ)
+        waiting: set[str] | None = {child.name for child in self._children}
+        give_up = monotonic() + READY_WITHIN_S
+        try:
+            while not self._ending:
+                self._start_due()
+                for key, _ in selector.select(self._wait(give_up if waiting is not None else None)):
+                    if key.fileobj is wake:
+                        wake.recv(4096)
+                    else:
+                        ready = set(os.read(self._ready, 4096).decode().split())
+                        waiting = None if waiting is None else waiting - ready
+                self._reap()
+                if waiting is not None and not waiting:
+                    waiting = None
+                    on_ready(Started(str(address_of(self._listeners[0])), str(address_of(self._admin))))
+                if waiting is not None and monotonic() > give_up:
+                    missing = ", ".join(sorted(waiting))
+                    raise StartError(
+                        f"{missing} did not get ready within {READY_WITHIN_S:.0f} s; the log above says why"
+                    )
+        finally:
+            self._end()
+            signal.set_wakeup_fd(-1)
+        return 0
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number in {signal.SIGTERM, signal.SIGINT}:
+            self._ending += 1
+            if self._ending > 1:
+                for child in self._children:
+                    child.signal(signal.SIGKILL)
+
+    def _wait(self, give_up: float | None) -> float:
+        times = [child.due for child in self._children if child.due is not None]
+        if give_up is not None:
+            times.append(give_up)
+        return max(0.0, min(times, default=monotonic() + IDLE_S) - monotonic())
+
+    def _start_due(self) -> None:
+        now = monotonic()
+        due = [child for child in self._children if child.due is not None and child.due <= now]
+        for child in due:
+            child.start()
+        if due:
+            self._write_processes()
+
+    def _reap(self) -> None:
+        for child in self._children:
+            code = child.reap()
+            if code is not None:
+                self._log.warning("process_ended", child=child.name, exit_code=code, restarts=child.restarts.count)
+                self._write_processes()
+
+    def _write_processes(self) -> None:
+        """Tell control who runs; replaced in one step, so that it never reads half of it."""
+        view = {
+            "supervisor": {"pid": os.getpid(), "started_at": self._started_at},
+            "processes": [child.describe() for child in self._children],
+        }
+        fresh = self._runtime_dir / f"{PROCESSES_FILE}.new"
+        fresh.write_text(json.dumps(view))
+        fresh.replace(self._runtime_dir / PROCESSES_FILE)
+
+    def _end(self) -> None:
+        for listener in self._listeners:
+            listener.close()  # the workers close theirs: who comes now is refused, not left waiting
+        _end_all(self._workers, self._settings.timeouts.drain + KILL_AFTER_DRAIN_S)
+        for sock in self._own:
+            sock.close()  # a judge may wait in its ended worker's backlog: now it hears that nobody comes
+        _end_all(self._judges, JUDGE_END_S)
+        _end_all([self._control], CONTROL_END_S)
+        self._admin.close()
+        for fd in (self._alive, self._alive_end, self._ready, self._ready_end):
+            os.close(fd)
+
+
+def _end_all(group: list[Child], longest_s: float) -> None:
+    for child in group:
+        child.signal(signal.SIGTERM)
+    for child in group:
+        child.end(longest_s)

@@ -1,0 +1,1 @@
+"""The data plane: accepts clients, serves, mirrors, captures."""

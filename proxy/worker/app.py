@@ -1,0 +1,197 @@
+"""The application of the data plane: what happens to a request before any backend is asked."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from time import monotonic, time
+
+from proxy.config.bugs import Bugs
+from proxy.config.models import Mode, Settings
+from proxy.core.reasons import Drop, Refused
+from proxy.core.routing import Routes, decide, sample
+from proxy.core.tally import Tally
+from proxy.http.answers import dated, options_answer, refusal_answer, without_body
+from proxy.http.connection import ClientConnection
+from proxy.http.refusal import Refusal
+from proxy.http.request_head import RequestHead
+from proxy.http.turn import Turn
+from proxy.ipc.messages import Snapshot
+from proxy.worker.judge_link import JudgeLink
+from proxy.worker.serve import ServedExchange
+from proxy.worker.services import Executors, RunningService, run_service
+from proxy.worker.stats import WorkerStats
+
+TICK_S = 0.25
+DRAIN_STEP_S = 0.01
+NO_SERVICE = Refusal(404, Refused.NO_SERVICE, close=False)
+LOOP = Refusal(508, Refused.LOOP)
+BUG = Refusal(500, Refused.INTERNAL)
+
+
+class DataPlane:
+    """All services of this worker, and the client connections they serve."""
+
+    def __init__(self, process: str, instance: str, settings: Settings, link: JudgeLink, turn: Turn) -> None:
+        self.settings = settings
+        self.snapshot = 0
+        self.via = instance.encode()
+        self.connections: set[ClientConnection] = set()
+        self.is_draining = False
+        self.stats = WorkerStats(process)
+        self.bugs = Bugs()
+        self.budget = link.budget
+        self.link = link
+        self.turn = turn
+        self._executors = Executors(ThreadPoolExecutor(4, "resolve"), ThreadPoolExecutor(4, "resolve-mirror"))
+        self._services = tuple(
+            run_service(self, index, name, self._executors) for index, name in enumerate(settings.services)
+        )
+        self._routes = Routes(settings, dict.fromkeys(settings.services, Mode.PRIMARY))
+        self._sequence = 0
+        self._date = b""
+        self._date_second = 0
+
+    @property
+    def services(self) -> tuple[RunningService, ...]:
+        """The services, in the order of the configuration."""
+        return self._services
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Put a snapshot in force: one swap, read once by every request that begins after it."""
+        self._routes = Routes(self.settings, snapshot.modes)
+        self.snapshot = snapshot.version
+        for route, service in zip(self._routes.services, self._services, strict=True):
+            if route.mode is not Mode.SHADOW:
+                service.mirror.drop_all(Drop.DRAINING)
+
+    # --- requests
+
+    def begin(
+        self, connection: ClientConnection, head: RequestHead, body: bytes, *, complete: bool
+    ) -> ServedExchange | None:
+        """Serve a request; None if it is answered already. A bug of ours is a 500, never silence."""
+        try:
+            return self._begin(connection, head, body, complete=complete)
+        except Exception as bug:  # noqa: BLE001  the edge between a client and our code
+            self.bugs.caught("begin", bug)
+            self._refuse_request(connection, BUG, head)
+            return None
+
+    def _begin(
+        self, connection: ClientConnection, head: RequestHead, body: bytes, *, complete: bool
+    ) -> ServedExchange | None:
+        routes = self._routes
+        route = routes.service(head.host)
+        if route is None:
+            self._refuse_request(connection, NO_SERVICE, head)
+            return None
+        if head.vias and self._is_loop(head):
+            self._refuse_request(connection, LOOP, head)
+            return None
+        if head.max_forwards == 0:
+            self._answer_options(connection)
+            return None
+        if head.max_forwards > 0:
+            head.fields = _one_hop_less(head)
+        endpoint = route.endpoint(head.method, head.target)
+        self._sequence += 1
+        result = decide(
+            route,
+            endpoint,
+            head.method,
+            is_copy=head.is_copy,
+            draining=self.is_draining,
+            draw=sample(self._sequence) if route.share < 1.0 else 0.0,
+        )
+        exchange = ServedExchange(self._services[route.index], endpoint, connection, head, result)
+        exchange.start(body, complete=complete)
+        return None if exchange.is_gone else exchange
+
+    def refuse(self, connection: ClientConnection, refusal: Refusal, *, to_head: bool) -> None:
+        """Write and count the answer to a request that goes to no backend."""
+        self.stats.refuse(refusal.reason)
+        close = refusal.close or connection.will_close()
+        answer = refusal_answer(refusal, close=close, proxy_status=self.settings.errors.proxy_status)
+        answer = dated(answer, self.date())
+        connection.write(without_body(answer) if to_head else answer)
+
+    def closed(self, connection: ClientConnection) -> None:
+        """A client connection has ended."""
+
+    def date(self) -> bytes:
+        """Now, as a Date value. RFC 9110 §5.6.7."""
+        second = int(time())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = formatdate(second, usegmt=True).encode()
+        return self._date
+
+    def _refuse_request(self, connection: ClientConnection, refusal: Refusal, head: RequestHead) -> None:
+        keep_alive = not (refusal.close or connection.will_close())
+        self.refuse(connection, refusal, to_head=head.method == b"HEAD")
+        connection.answered(keep_alive=keep_alive)
+
+    def _is_loop(self, head: RequestHead) -> bool:
+        """Whether this proxy stands in a received Via already. RFC 9110 §7.6.3."""
+        return any(self.via in via.replace(b",", b" ").split() for via in head.vias)
+
+    def _answer_options(self, connection: ClientConnection) -> None:
+        self.stats.refuse(Refused.MAX_FORWARDS)
+        close = connection.will_close()
+        connection.write(dated(options_answer(close=close), self.date()))
+        connection.answered(keep_alive=not close)
+
+    # --- time
+
+    def tick(self, now: float, late: float) -> None:
+        """Enforce every deadline; `late` is how many seconds this call came after its time."""
+        self.stats.lag.add(late)
+        for connection in tuple(self.connections):
+            connection.expire(now)
+        for service in self._services:
+            service.tick(now)
+
+    # --- ending
+
+    async def drain(self, longest_s: float, copies_s: float = 2.0) -> None:
+        """Let answers in flight complete, for `longest_s` at most; then copies and pairs, for `copies_s` each."""
+        self.is_draining = True
+        await _until(self._clients_are_gone, longest_s)
+        await _until(lambda: not any(service.mirror.copies for service in self._services), copies_s)
+        for service in self._services:
+            service.mirror.drop_all(Drop.DRAINING)
+            service.serving.abort()
+            service.mirror.upstream.abort()
+        self.link.flush()
+        await _until(lambda: not self.link.backlog, copies_s)
+
+    def _clients_are_gone(self) -> bool:
+        """End what is unused; whether nobody is left."""
+        self.turn.flush()
+        for connection in tuple(self.connections):
+            connection.drain()
+        return not self.connections
+
+    # --- counts
+
+    def tally(self) -> Tally:
+        """All that was counted since the start."""
+        tally = Tally()
+        for service in self._services:
+            service.stats.dump(tally)
+        self.stats.dump(tally, self.budget.used, self.budget.limit)
+        return tally
+
+
+def _one_hop_less(head: RequestHead) -> bytes:
+    lines = head.fields.split(b"\r\n")
+    kept = [line for line in lines if not line.lower().startswith(b"max-forwards:")]
+    return b"\r\n".join([*kept, b"Max-Forwards: %d" % (head.max_forwards - 1)])
+
+
+async def _until(condition: Callable[[], bool], longest_s: float) -> None:
+    """Wait for a condition over many objects; only at the end of the process, so asking again is good enough."""
+    end = monotonic() + longest_s
+    while not condition() and monotonic() < end:  # noqa: ASYNC110  see the docstring
+        await asyncio.sleep(DRAIN_STEP_S)

@@ -1,0 +1,155 @@
+"""Pairs to the judge: a bounded queue before a non-blocking socket.
+
+The worker never waits for its judge. Frames are gathered for a few milliseconds and written in one go, so
+that a pair costs a fraction of a system call; when the queue is full, or no judge is there, a pair is
+refused with its reason. What a judge took with it when it died is reckoned by control from `offered`.
+"""
+
+import asyncio
+import socket
+from collections import deque
+
+from proxy.core.reasons import Drop
+from proxy.ipc.frames import FrameError, FrameReader
+from proxy.ipc.messages import Hello, MessageError, decode
+from proxy.ipc.pairs import Side, encode_pair
+from proxy.worker.budget import ByteBudget
+from proxy.worker.stats import ServiceStats
+
+GATHER_S = 0.02
+GATHER_BYTES = 128 << 10
+
+
+class JudgeLink:
+    """The link to whichever judge is connected. `queue` is the most bytes on their way, of `budget`."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, queue: int, budget: ByteBudget
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._queue = queue
+        self.budget = budget
+        self._judge: socket.socket | None = None
+        self._incarnation = ""
+        self._reader = FrameReader()
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._unsent: deque[bytes] = deque()
+        self._unsent_bytes = 0
+        self._flush_timer: asyncio.TimerHandle | None = None
+        listener.setblocking(False)  # noqa: FBT003  the socket API
+        loop.add_reader(listener, self._accept)
+
+    def offer(
+        self, stats: ServiceStats, snapshot: int, service: int, endpoint: int, pair: tuple[Side, Side]
+    ) -> Drop | None:
+        """Send a pair; the reason if it was dropped. Its bytes must already be taken from the budget."""
+        size = pair[0].size + pair[1].size
+        if not self._incarnation:
+            self.budget.release(size)
+            return Drop.JUDGE_LOST
+        if self._gathered_bytes + self._unsent_bytes + size > self._queue:
+            self.budget.release(size)
+            return Drop.JUDGE_FULL
+        frame = encode_pair(snapshot, service, endpoint, *pair)
+        overhead = len(frame[0])
+        self.budget.used += overhead
+        self._gathered += frame
+        self._gathered_bytes += size + overhead
+        stats.offered[self._incarnation] = stats.offered.get(self._incarnation, 0) + 1
+        if self._gathered_bytes >= GATHER_BYTES:
+            self._flush()
+        elif self._flush_timer is None:
+            self._flush_timer = self._loop.call_later(GATHER_S, self._flush)
+        return None
+
+    @property
+    def backlog(self) -> int:
+        """Bytes not yet with the judge."""
+        return self._gathered_bytes + self._unsent_bytes
+
+    def flush(self) -> None:
+        """Write what is gathered now."""
+        if self._gathered:
+            self._flush()
+
+    def close(self) -> None:
+        """End the link: the judge reads what is in the socket and then its end."""
+        self._loop.remove_reader(self._listener)
+        self._disconnect()
+
+    def _accept(self) -> None:
+        try:
+            judge, _ = self._listener.accept()
+        except OSError:
+            return
+        self._disconnect()
+        judge.setblocking(False)  # noqa: FBT003  the socket API
+        self._judge = judge
+        self._reader = FrameReader()
+        self._loop.add_reader(judge, self._hear, judge)
+
+    def _hear(self, judge: socket.socket) -> None:
+        """The judge says who it is, and nothing else until it ends."""
+        try:
+            data = judge.recv(4096)
+            for payload in self._reader.feed(data):
+                message = decode(payload)
+                if isinstance(message, Hello):
+                    self._incarnation = message.incarnation
+        except BlockingIOError:
+            return
+        except (OSError, FrameError, MessageError):
+            data = b""
+        if not data and judge is self._judge:
+            self._disconnect()
+
+    def _flush(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        if not self._gathered:
+            return
+        self._unsent.append(b"".join(self._gathered))
+        self._unsent_bytes += self._gathered_bytes
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        if len(self._unsent) == 1:
+            self._send()
+
+    def _send(self) -> None:
+        judge = self._judge
+        if judge is None:
+            return
+        try:
+            while self._unsent:
+                data = self._unsent[0]
+                sent = judge.send(data)
+                self.budget.release(sent)
+                self._unsent_bytes -= sent
+                if sent < len(data):
+                    self._unsent[0] = data[sent:]
+                else:
+                    self._unsent.popleft()
+        except BlockingIOError:
+            self._loop.add_writer(judge, self._send)
+            return
+        except OSError:
+            self._disconnect()
+            return
+        self._loop.remove_writer(judge)
+
+    def _disconnect(self) -> None:
+        judge, self._judge, self._incarnation = self._judge, None, ""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        self.budget.release(self.backlog)
+        self._gathered.clear()
+        self._unsent.clear()
+        self._gathered_bytes = self._unsent_bytes = 0
+        if judge is not None:
+            self._loop.remove_reader(judge)
+            self._loop.remove_writer(judge)
+            judge.close()

@@ -1,0 +1,242 @@
+"""The mirrored leg: a copy of a request, sent to the side that does not serve, its answer captured.
+
+Theory of operation. A copy starts at once or not at all: there is no queue. It is sent when the request is
+complete, at the same instant as the served request if its body came in one piece. Its answer is captured up
+to `mirror.max_body`; beyond that the connection is cut and the comparison works with what there is. It ends
+with an outcome, or is dropped with a reason. It is never retried, and nothing the client waits for refers to
+anything in here: own connections, own name resolver, own deadlines. A bug in here is caught at the edge,
+counted as a failure of our own, and costs a comparison.
+"""
+
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from proxy.config.bugs import Bugs
+from proxy.config.models import Mirror
+from proxy.core.message import Cause, Failure
+from proxy.core.reasons import Drop, FailureKind
+from proxy.http.backend_connection import BackendConnection
+from proxy.http.response_head import ResponseHead
+from proxy.http.upstream import Upstream
+from proxy.ipc.pairs import Side
+from proxy.worker.budget import ByteBudget
+from proxy.worker.stats import LegStats, ServiceStats
+
+NEVER = float("inf")
+
+
+class CopyOwner(Protocol):
+    """The exchange a copy belongs to."""
+
+    def mirrored(self, outcome: Side, held: int) -> None:
+        """The copy has an outcome, whose `held` bytes are taken from the budget."""
+
+    def mirror_dropped(self, reason: Drop) -> None:
+        """It has none, for a reason of ours."""
+
+
+@dataclass(eq=False, slots=True)
+class MirrorTarget:
+    """Where copies of a service go, and how many are under way."""
+
+    upstream: Upstream
+    settings: Mirror
+    budget: ByteBudget
+    stats: ServiceStats
+    bugs: Bugs
+    copies: "set[MirroredCopy]" = field(default_factory=set)
+    in_flight: int = 0
+    max_body: int = 0
+
+    def __post_init__(self) -> None:
+        self.in_flight = self.settings.in_flight
+        self.max_body = self.settings.max_body
+
+    def has_room(self) -> bool:
+        """Whether another copy may start."""
+        return len(self.copies) < self.in_flight
+
+    def tick(self, now: float) -> None:
+        """Enforce the deadlines of copies under way."""
+        self.upstream.tick(now)
+        for copy in tuple(self.copies):
+            copy.tick(now)
+
+    def drop_all(self, reason: Drop) -> None:
+        """End every copy under way."""
+        for copy in tuple(self.copies):
+            copy.drop(reason)
+
+
+class MirroredCopy:
+    """One copy under way.
+
+    Its captured bytes are taken from the budget and handed over with the outcome; `request_held` are those of
+    the request's body, taken by the exchange and released when the copy ends.
+    """
+
+    # What most copies never touch stands here, so that making one sets only what differs.
+    _connection: BackendConnection | None = None
+    _capture: bytes | list[bytes] = b""
+    _size = 0
+    _held = 0
+    request_held = 0
+    _started_at = 0.0
+    _sent_at = 0.0
+    served_at = NEVER
+    head: ResponseHead | None = None
+    wait_until = NEVER
+
+    def __init__(self, target: MirrorTarget, leg: LegStats, owner: CopyOwner, request: bytes, *, to_head: bool) -> None:
+        self._target = target
+        self._leg = leg
+        self._owner: CopyOwner | None = owner
+        self._request = request
+        self._to_head = to_head
+
+    def start(self, now: float) -> None:
+        """Send it; `now` is when the served request was sent."""
+        self._started_at = now
+        target = self._target
+        target.copies.add(self)
+        target.stats.in_flight += 1
+        connection = target.upstream.acquire(self)
+        if connection is not None:
+            self.connected(connection)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self._owner is None
+
+    def connected(self, connection: BackendConnection) -> None:
+        """Send the whole request at once."""
+        self._connection = connection
+        self._sent_at = monotonic()
+        request, self._request = self._request, b""
+        connection.send(self, request, to_head=self._to_head, deadline=NEVER)
+
+    def not_connected(self, failure: Failure) -> None:
+        """No connection: the candidate's failure, or our own limit."""
+        if failure.is_ours:
+            self.drop(Drop.IN_FLIGHT_FULL)
+        else:
+            self._failed(failure)
+
+    def tick(self, now: float) -> None:
+        """Deadline: after the start or the end of the served answer, the later. Lifetime: from the start."""
+        settings = self._target.settings
+        if now >= self._started_at + settings.lifetime and self.served_at == NEVER:
+            self.drop(Drop.TOO_LARGE)
+        elif self.served_at != NEVER and now >= max(self._started_at, self.served_at) + settings.deadline:
+            self._failed(Failure(Cause.DEADLINE))
+
+    def drop(self, reason: Drop) -> None:
+        """End without an outcome."""
+        owner = self._end()
+        if owner is not None:
+            self._target.budget.release(self._held)
+            owner.mirror_dropped(reason)
+
+    def abandon(self) -> None:
+        """End because the exchange gave the comparison up; it hears nothing more."""
+        if self._end() is not None:
+            self._target.budget.release(self._held)
+
+    # --- the backend connection's side
+
+    def interim(self, head: ResponseHead) -> None:
+        """Interim answers are not compared."""
+
+    def answer(self, head: ResponseHead, data: bytes, *, complete: bool) -> None:
+        """The head, and often the whole body."""
+        self.head = head
+        self._take(len(head.fields), data, complete=complete)
+
+    def answer_data(self, data: bytes, trailers: list[bytes], *, complete: bool) -> None:
+        """More of the body; trailers are compared like fields."""
+        if trailers and self.head is not None:
+            self.head.fields += b"\r\n" + b"\r\n".join(trailers)
+        self._take(0, data, complete=complete)
+
+    def failed(self, failure: Failure, *, reusable: bool) -> None:
+        """The candidate failed; a copy is never sent again, also when its connection may just have been stale.
+
+        A candidate that resets what it cannot answer looks the same, and must not look better than it is.
+        """
+        _ = reusable
+        self._connection = None
+        self._failed(failure)
+
+    def backend_paused(self) -> None:
+        """The copy is already handed over whole."""
+
+    def backend_resumed(self) -> None:
+        """The copy is already handed over whole."""
+
+    # --- ending
+
+    def _take(self, extra: int, data: bytes, *, complete: bool) -> None:
+        """Capture bytes; whatever goes wrong in here ends this copy and nothing else."""
+        try:
+            self._capture_bytes(extra, data, complete=complete)
+        except Exception as bug:  # noqa: BLE001  the edge between the data plane and a comparison
+            self._target.bugs.caught("mirror", bug)
+            self._target.stats.failure("mirror", FailureKind.INTERNAL)
+            self.drop(Drop.INCOMPLETE)
+
+    def _capture_bytes(self, extra: int, data: bytes, *, complete: bool) -> None:
+        """Keep bytes within the cap and the budget."""
+        if complete:
+            self._connection = None
+        room = self._target.max_body - self._size
+        cut = len(data) > room
+        if cut:
+            data = data[:room]
+        size = len(data) + extra
+        if not self._target.budget.take(size):
+            self.drop(Drop.MEMORY_FULL)
+            return
+        self._held += size
+        self._size += len(data)
+        if not self._capture:
+            self._capture = data
+        elif isinstance(self._capture, bytes):
+            self._capture = [self._capture, data]
+        else:
+            self._capture.append(data)
+        if cut or complete:
+            self._answered(cut=cut)
+
+    def _answered(self, *, cut: bool) -> None:
+        head = self.head
+        owner = self._end()
+        if owner is None or head is None:
+            return
+        duration = monotonic() - self._sent_at
+        self._leg.answered(head.status, duration)
+        capture = self._capture
+        body = capture if isinstance(capture, bytes) else b"".join(capture)
+        owner.mirrored(Side(head.status, duration, head.fields, body, cut), self._held)
+
+    def _failed(self, failure: Failure) -> None:
+        owner = self._end()
+        if owner is None:
+            return
+        self._target.budget.release(self._held)
+        self._leg.failed()
+        self._target.stats.failure("mirror", failure.kind)
+        owner.mirrored(Side(0, monotonic() - self._started_at, failure=failure.kind), 0)
+
+    def _end(self) -> CopyOwner | None:
+        """Break every tie; the owner, if it was not yet told."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            self._target.copies.discard(self)
+            self._target.stats.in_flight -= 1
+            self._target.budget.release(self.request_held)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+        return owner

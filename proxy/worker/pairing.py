@@ -1,0 +1,208 @@
+"""What becomes of an exchange beside serving it: the copy, both outcomes, and at the end a pair or a drop.
+
+Theory of operation. Serving tells this object what happens; `core.exchange` decides what follows, and its
+commands are carried out here. The copy's body and the served answer are kept up to `mirror.max_body` and
+within the byte budget; when a cap is met the comparison is given up, never the stream. Nothing in here is
+waited for, and whatever goes wrong in here ends the comparison, is counted, and reaches no client.
+"""
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from proxy.core.exchange import Command, Event, Exchange, Mirror
+from proxy.core.reasons import Drop, FailureKind
+from proxy.core.routing import EndpointRoute
+from proxy.http.request_head import RequestHead
+from proxy.http.response_head import ResponseHead
+from proxy.ipc.pairs import Side
+from proxy.worker.mirror import MirroredCopy
+
+if TYPE_CHECKING:
+    from proxy.worker.services import RunningService
+
+_OFF, _HELD, _SENT, _DONE = Mirror.OFF, Mirror.HELD, Mirror.SENT, Mirror.DONE
+_WANTED = (_HELD, _SENT, _DONE)
+_SEND_MIRROR, _OFFER_PAIR, _COUNT_DROP = Command.SEND_MIRROR, Command.OFFER_PAIR, Command.COUNT_DROP
+_COPY_READY, _SERVED, _MIRRORED = Event.COPY_READY, Event.SERVED, Event.MIRRORED
+_OURS = (FailureKind.POOL, FailureKind.INTERNAL)
+
+
+class Pairing:
+    """See the module's theory of operation. Times are monotonic seconds."""
+
+    # What most exchanges never touch stands here, so that making one sets only what differs.
+    _request: list[bytes] | None = None
+    _request_size = 0
+    _answer: bytes | list[bytes] = b""
+    _answer_size = 0
+    _cut = False
+    _held = 0
+    _served: Side | None = None
+    _mirrored: Side | None = None
+    _copy: MirroredCopy | None = None
+    _drop = Drop.INCOMPLETE
+    _refused: Drop | None = None
+
+    def __init__(self, service: "RunningService", endpoint: EndpointRoute, *, mirrors: bool) -> None:
+        self._service = service
+        self._endpoint = endpoint
+        self._exchange = Exchange(_HELD if mirrors else _OFF)
+
+    # --- what serving tells
+
+    def request(self, framed: bytes, served_head: bytes, head: RequestHead, *, complete: bool) -> None:
+        """Body bytes as they were sent to the serving backend, head apart; the copy starts with the last ones."""
+        if self._exchange.mirror is not _HELD:
+            return
+        try:
+            if framed:
+                self._keep_request(framed)
+            if complete and self._exchange.mirror is _HELD:
+                self._start_copy(served_head, head)
+        except Exception as bug:  # noqa: BLE001  the edge between serving and mirroring
+            self._broke(bug)
+
+    def answer(self, extra: int, data: bytes) -> None:
+        """Keep answer bytes for the comparison, up to the cap; `extra` counts what is kept with them."""
+        if self._exchange.mirror not in _WANTED:
+            return
+        room = self._service.mirror.max_body - self._answer_size
+        if len(data) > room:
+            data = data[:room]
+            self._cut = True
+        size = len(data) + extra
+        if not self._service.budget.take(size):
+            self._give_up(Drop.MEMORY_FULL)
+            return
+        self._answer_size += len(data)
+        self._held += size
+        if not self._answer:
+            self._answer = data
+        elif isinstance(self._answer, bytes):
+            self._answer = [self._answer, data]
+        else:
+            self._answer.append(data)
+
+    def answered(self, head: ResponseHead, duration: float, now: float) -> None:
+        """The client has the whole answer, which took the serving backend `duration` seconds."""
+        kept = self._answer
+        body = kept if isinstance(kept, bytes) else b"".join(kept)
+        self._end(Side(head.status, duration, head.fields, body, self._cut), now)
+
+    def not_answered(self, failure: FailureKind, now: float) -> None:
+        """The client has no answer of the serving backend's, or only a part of one."""
+        self._end(Side(0, 0.0, failure=failure), now)
+
+    def client_gone(self, now: float) -> None:
+        """The client left; a copy already sent runs to its end."""
+        self._drop = Drop.CLIENT_GONE
+        if self._copy is not None:
+            self._copy.served_at = now
+        self._do(self._exchange.on(Event.CLIENT_GONE))
+
+    # --- what the copy tells
+
+    def mirrored(self, outcome: Side, held: int) -> None:
+        """The copy has an outcome, whose `held` bytes are taken from the budget."""
+        self._copy = None
+        self._mirrored = outcome
+        self._held += held
+        self._do(self._exchange.on(_MIRRORED))
+
+    def mirror_dropped(self, reason: Drop) -> None:
+        """The copy has none."""
+        self._copy = None
+        self._give_up(reason)
+
+    # --- the copy
+
+    def _keep_request(self, framed: bytes) -> None:
+        size = len(framed)
+        if self._request_size + size > self._service.mirror.max_body:
+            self._give_up(Drop.TOO_LARGE)
+        elif not self._service.budget.take(size):
+            self._give_up(Drop.MEMORY_FULL)
+        else:
+            self._request = self._request or []
+            self._request.append(framed)
+            self._request_size += size
+
+    def _start_copy(self, served_head: bytes, head: RequestHead) -> None:
+        service = self._service
+        if not service.mirror.has_room():
+            self._give_up(Drop.IN_FLIGHT_FULL)
+            return
+        request = service.copy_head(served_head, head)
+        if self._request is not None:
+            request += b"".join(self._request)
+            self._request = None
+        leg = service.stats.endpoints[self._endpoint.index].mirrored
+        self._copy = copy = MirroredCopy(service.mirror, leg, self, request, to_head=head.method == b"HEAD")
+        copy.request_held, self._request_size = self._request_size, 0
+        self._do(self._exchange.on(_COPY_READY))
+
+    def _broke(self, bug: Exception) -> None:
+        self._service.app.bugs.caught("mirror", bug)
+        self._service.stats.failure("mirror", FailureKind.INTERNAL)
+        self._give_up(Drop.INCOMPLETE)
+
+    def _give_up(self, reason: Drop) -> None:
+        """End the comparison; what was kept for it is let go of."""
+        self._drop = reason
+        self._free()
+        mirror = self._exchange.mirror
+        if mirror is _DONE:
+            self._refused = reason
+            return
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
+        if mirror is _HELD or mirror is _SENT:
+            self._do(self._exchange.on(Event.MIRROR_DROPPED))
+
+    def _free(self) -> None:
+        self._service.budget.release(self._held + self._request_size)
+        self._held = self._request_size = 0
+        self._answer = b""
+        self._request = None
+
+    # --- both sides
+
+    def _end(self, served: Side, now: float) -> None:
+        if self._exchange.mirror is _HELD:
+            self._give_up(Drop.INCOMPLETE)
+        self._served = served
+        if self._copy is not None:
+            self._copy.served_at = now
+        self._do(self._exchange.on(_SERVED))
+
+    def _do(self, commands: tuple[Command, ...]) -> None:
+        for command in commands:
+            if command is _SEND_MIRROR:
+                if self._copy is not None:
+                    self._copy.start(monotonic())
+            elif command is _OFFER_PAIR:
+                self._offer()
+            elif command is _COUNT_DROP:
+                self._service.stats.drop(self._drop)
+                self._free()
+
+    def _offer(self) -> None:
+        served, mirrored = self._served, self._mirrored
+        assert served is not None
+        assert mirrored is not None
+        service = self._service
+        refused = self._refused or _ours(served) or _ours(mirrored)
+        if refused is None:
+            service.budget.used += served.size + mirrored.size - self._held
+            self._held = 0
+            pair = served, mirrored
+            refused = service.link.offer(service.stats, service.app.snapshot, service.index, self._endpoint.index, pair)
+        if refused is not None:
+            service.stats.drop(refused)
+        self._free()
+
+
+def _ours(side: Side) -> Drop | None:
+    """A failure of our own making is a drop, never evidence against a backend."""
+    return Drop.INCOMPLETE if side.failure in _OURS else None

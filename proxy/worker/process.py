@@ -1,0 +1,122 @@
+"""The worker process: `python -m proxy.worker.process BOOT`."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from time import monotonic
+
+import uvloop
+
+from proxy.config.logs import configure
+from proxy.config.models import Mode
+from proxy.core.evidence import Report
+from proxy.http.turn import Turn
+from proxy.ipc.boot import Boot
+from proxy.ipc.channel import ControlChannel
+from proxy.ipc.messages import Hello, Snapshot
+from proxy.worker.app import TICK_S, DataPlane
+from proxy.worker.budget import ByteBudget
+from proxy.worker.judge_link import JudgeLink
+from proxy.worker.listener import Listener
+
+REPORT_S = 1.0
+FIRST_SNAPSHOT_S = 2.0
+
+
+class Worker:
+    """Ties the data plane to its sockets, its clock and control."""
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        settings = boot.settings()
+        budget = ByteBudget(settings.mirror_budget)
+        loop = asyncio.get_running_loop()
+        link = JudgeLink(loop, socket.socket(fileno=boot.fds["judge"]), settings.judge.queue, budget)
+        self._plane = DataPlane(boot.process, boot.instance, settings, link, Turn(loop.call_soon))
+        self._listener = Listener(socket.socket(fileno=boot.fds["listen"]), self._plane)
+        hello = Hello(boot.process, boot.incarnation, os.getpid())
+        self._channel = ControlChannel(boot.control_socket, hello, self._plane.adopt)
+        self._ending = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to end; then drain, report and leave."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._plane.bugs.handle)
+        loop.add_signal_handler(signal.SIGTERM, self._ending.set)
+        loop.add_reader(self._boot.fds["alive"], self._end_with_supervisor)
+        control = loop.create_task(self._channel.run())
+        ticker = loop.create_task(self._tick())
+        reporter = loop.create_task(self._report())
+        await self._first_snapshot()
+        await self._listener.open()
+        gc.collect()
+        gc.freeze()
+        self._boot.announce_ready()
+        await self._ending.wait()
+        self._listener.close()
+        await self._plane.drain(self._plane.settings.timeouts.drain)
+        for task in (reporter, ticker):
+            task.cancel()
+        await self._channel.send_last(self._report_now(), longest_s=1.0)
+        control.cancel()
+
+    def _end_with_supervisor(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._boot.fds["alive"])
+        self._ending.set()
+
+    async def _first_snapshot(self) -> None:
+        """Wait for control to say what is in force; without it, serve and mirror nothing."""
+        try:
+            async with asyncio.timeout(FIRST_SNAPSHOT_S):
+                await self._channel.heard.wait()
+        except TimeoutError:
+            settings = self._plane.settings
+            self._plane.adopt(Snapshot(0, settings, dict.fromkeys(settings.services, Mode.PRIMARY)))
+
+    async def _tick(self) -> None:
+        due = monotonic() + TICK_S
+        while True:
+            await asyncio.sleep(max(0.0, due - monotonic()))
+            now = monotonic()
+            self._plane.tick(now, max(0.0, now - due))
+            await self._listener.tick()
+            due = max(due + TICK_S, now)
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_S)
+            self._channel.send(self._report_now())
+
+    def _report_now(self) -> Report:
+        return Report(self._boot.process, self._boot.incarnation, self._plane.tally())
+
+
+def main() -> None:
+    """Run the worker this command line describes."""
+    boot = Boot.decode(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    configure(boot.settings().log_format, boot.process)
+    _raise_file_limit()
+
+    async def serve() -> None:
+        await Worker(boot).run()
+
+    uvloop.run(serve())
+
+
+def _raise_file_limit() -> None:
+    """Use all the open files this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1 << 20)), hard))
+
+
+if __name__ == "__main__":
+    main()

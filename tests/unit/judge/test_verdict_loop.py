@@ -1,0 +1,158 @@
+from typing import Any
+
+import orjson
+import pytest
+
+from comparators import Verdict
+from proxy.config.models import Settings
+from proxy.core.families import (
+    COMPARISON_DURATION,
+    COMPARISONS,
+    DELTA,
+    DIFFERENCE_PATHS,
+    DIFFERENCES,
+    LATENCY_RATIO,
+    Family,
+)
+from proxy.core.reasons import FailureKind
+from proxy.core.sketch import Sketch
+from proxy.core.tally import Tally
+from proxy.ipc.pairs import Pair, Side
+from proxy.judge.verdict_loop import MAX_PATHS, OTHER_PATH, VerdictLoop
+
+SERVICE: dict[str, Any] = {
+    "primary": {"version": "v1", "url": "http://127.0.0.1:9001"},
+    "candidate": {"version": "v2", "url": "http://127.0.0.1:9002"},
+    "endpoints": [
+        {"name": "score", "match": "GET /score"},
+        {"name": "odd", "match": "GET /odd", "error_statuses": [404]},
+    ],
+    "rules": [
+        {"id": "s", "endpoint": "score", "path": "$.score", "use": "numeric", "abs": 0.1, "reason": "r", "author": "a"},
+        {"id": "i", "endpoint": "*", "path": "$.id", "use": "ignore", "reason": "r", "author": "a"},
+    ],
+}
+SCORE, ODD, OTHER = range(3)
+
+
+@pytest.fixture
+def loop() -> VerdictLoop:
+    return VerdictLoop(Settings.model_validate({"version": 1, "services": {"ranker": SERVICE}}))
+
+
+def answer(tree: Any, status: int = 200, duration: float = 0.5) -> Side:
+    return Side(status, duration, b"Content-Type: application/json\r\nVary: a", orjson.dumps(tree))
+
+
+def judge(loop: VerdictLoop, primary: Side, candidate: Side, endpoint: int = SCORE) -> Verdict:
+    return loop.judge(Pair(1, 0, endpoint, primary, candidate)).verdict
+
+
+def paths(tally: Tally) -> dict[tuple[str, str], int]:
+    return {(path, kind): count for (_, _, path, kind), count in tally.counts.get(DIFFERENCE_PATHS.name, {}).items()}
+
+
+def sketch(tally: Tally, family: Family, *labels: str) -> Sketch:
+    return tally.sketches[family.name][labels]
+
+
+def test_verdicts_are_counted_by_endpoint(loop: VerdictLoop) -> None:
+    same, other = answer({"id": 1, "score": 0.5}), answer({"id": 2, "score": 0.5})
+    assert judge(loop, same, same) is Verdict.MATCH
+    assert judge(loop, same, other) is Verdict.TOLERATED
+    assert judge(loop, same, answer({"id": 1, "score": 0.55}), OTHER) is Verdict.MISMATCH
+    tally = loop.tally()
+    assert tally.counts[COMPARISONS.name] == {
+        ("ranker", "score", "match"): 1,
+        ("ranker", "score", "tolerated"): 1,
+        ("ranker", "other", "mismatch"): 1,
+    }
+    assert tally.by(DIFFERENCES, "kind", service="ranker") == {"value": 1}
+    assert sketch(tally, COMPARISON_DURATION, "ranker").count == 3
+
+
+def test_a_tally_holds_everything_since_the_start(loop: VerdictLoop) -> None:
+    pair = answer({"score": 0.5}), answer({"score": 0.25})
+    judge(loop, *pair)
+    first = loop.tally()
+    judge(loop, *pair)
+    second = loop.tally()
+    assert (first.total(COMPARISONS), second.total(COMPARISONS)) == (1, 2)
+    assert [sketch(each, DELTA, "ranker", "score").count for each in (first, second)] == [1, 2]
+
+
+def test_deltas_of_numeric_rules_are_gathered_zeros_included(loop: VerdictLoop) -> None:
+    for score in (0.5, 0.55, 1.0):
+        judge(loop, answer({"id": 1, "score": 0.5}), answer({"id": 2, "score": score}))
+    deltas = sketch(loop.tally(), DELTA, "ranker", "score")
+    assert (deltas.count, deltas.zero) == (3, 1)
+    assert deltas.high == pytest.approx(1.0)
+
+
+def test_durations_are_compared_where_both_sides_answered(loop: VerdictLoop) -> None:
+    slow, gone = answer({}, duration=2.0), Side(0, 1.0, failure=FailureKind.TIMEOUT)
+    for candidate in (slow, gone):
+        judge(loop, answer({}), candidate)
+    judge(loop, answer({}, duration=0.0), slow)
+    ratio = sketch(loop.tally(), LATENCY_RATIO, "ranker", "score")
+    assert (ratio.count, ratio.high) == (1, 4.0)
+
+
+def test_an_exchange_counts_once_at_each_path_and_kind(loop: VerdictLoop) -> None:
+    judge(loop, answer({"a": [1, 2, 3], "b": 1}), answer({"a": [4, 5, "6"]}))
+    assert paths(loop.tally()) == {("$.a[*]", "value"): 1, ("$.a[*]", "type"): 1, ("$.b", "missing"): 1}
+    assert loop.tally().by(DIFFERENCES, "kind") == {"missing": 1, "type": 1, "value": 2}
+
+
+def test_what_differs_inside_a_list_of_another_length_has_no_path_of_its_own(loop: VerdictLoop) -> None:
+    primary, candidate = {"a": [{"x": 1}, [1]], "ab": 1}, {"a": [{"x": 2}, [1, 2], 3], "ab": 2}
+    judge(loop, answer(primary), answer(candidate))
+    assert paths(loop.tally()) == {("$.a", "length"): 1, ("$.ab", "value"): 1}
+
+
+@pytest.mark.parametrize(
+    ("primary", "candidate", "verdict", "expected"),
+    [
+        (answer({}), Side(0, 1.0, failure=FailureKind.TIMEOUT), "candidate_error", {("outcome", "timeout"): 1}),
+        (answer({}), answer({}, 503), "candidate_error", {("outcome", "status_503"): 1}),
+        (answer({}, 503), answer({}), "primary_error", {}),
+        (Side(0, 1.0, failure=FailureKind.RESET), answer({}), "primary_error", {}),
+        (answer({}, 500), Side(0, 1.0, failure=FailureKind.RESET), "both_error", {}),
+    ],
+)
+def test_only_the_candidates_own_errors_have_a_path(
+    loop: VerdictLoop, primary: Side, candidate: Side, verdict: str, expected: dict[tuple[str, str], int]
+) -> None:
+    assert judge(loop, primary, candidate) == verdict
+    assert paths(loop.tally()) == expected
+
+
+def test_which_statuses_are_errors_is_the_endpoints_choice(loop: VerdictLoop) -> None:
+    assert judge(loop, answer({}), answer({}, 404), ODD) is Verdict.CANDIDATE_ERROR
+    assert judge(loop, answer({}), answer({}, 404), SCORE) is Verdict.MISMATCH
+
+
+def test_paths_are_bounded_and_the_rest_is_one_of_its_kind(loop: VerdictLoop) -> None:
+    for number in range(MAX_PATHS):
+        judge(loop, answer({f"k{number}": 1}), answer({f"k{number}": 2}))
+    judge(loop, answer({"k1": 1, "new": 1, "newer": 1, "newest": 1}), answer({"k1": 2, "new": 2, "newer": 2}))
+    found = paths(loop.tally())
+    assert len(found) == MAX_PATHS + 2
+    assert (found["$.k1", "value"], found[OTHER_PATH, "value"], found[OTHER_PATH, "missing"]) == (2, 1, 1)
+
+
+def test_a_pair_of_another_configuration_is_refused(loop: VerdictLoop) -> None:
+    with pytest.raises(IndexError):
+        judge(loop, answer({}), answer({}), endpoint=3)
+
+
+def test_a_bug_in_a_comparison_costs_that_verdict_only(loop: VerdictLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    same = answer({"score": 0.5})
+    with monkeypatch.context() as patch:
+        patch.setattr("proxy.judge.verdict_loop.compare", broken)
+        assert judge(loop, same, same) is Verdict.INCOMPARABLE
+    assert judge(loop, same, same) is Verdict.MATCH
+    assert loop.tally().by(COMPARISONS, "verdict") == {"incomparable": 1, "match": 1}
