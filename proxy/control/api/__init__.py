@@ -1,0 +1,1 @@
+"""The admin API: who may ask, what may be asked, what is answered."""

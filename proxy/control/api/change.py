@@ -1,0 +1,68 @@
+"""Changing a service's state, the same for every call that does: checks, dry run, answer."""
+
+from typing import Any
+
+import orjson
+
+from proxy.config.models import Mode
+from proxy.control.api.call import Call, Control
+from proxy.control.api.problems import Problem
+from proxy.control.snapshots import Change, NotStoredError, OvertakenError, is_raise
+from proxy.control.state import ServiceState, Step
+
+
+async def change(control: Control, call: Call, service: str, to: ServiceState) -> dict[str, Any]:
+    """Bring a service to a state and answer the change keys: changed, before, after, by, reason, audit_id, undo.
+
+    Raises Problem: 412 for a stale If-Match (a less bold change ignores it), 409 when overtaken, 503 when the
+    disk refuses.
+    """
+    asked = call.asked
+    step = control.snapshots.step(service, to)
+    if is_raise(step.before, to) and call.if_match not in {None, "*", str(step.version_before)}:
+        raise Problem(412, "stale-snapshot", f"The snapshot in force is {step.version_before}; nothing was applied.")
+    if call.dry_run:
+        return {**_keys(Change(step, None), call, control), "dry_run": True}
+    try:
+        done = await control.snapshots.change(service, to, asked)
+    except OvertakenError:
+        raise Problem(409, "overtaken", "A less bold change came meanwhile and holds.") from None
+    except NotStoredError as refused:
+        held = (
+            f"mode {to.mode} is in force, but a restart would not remember it; storing is tried again"
+            if refused.in_force
+            else "nothing was applied"
+        )
+        raise Problem(503, "not-stored", f"The change could not be stored: {refused}; {held}.") from None
+    return _keys(done, call, control)
+
+
+def _keys(done: Change, call: Call, control: Control) -> dict[str, Any]:
+    step = done.step
+    changed = step.before != step.after
+    return {
+        "changed": changed,
+        "before": step.end(after=False),
+        "after": step.end(after=True),
+        "by": call.who,
+        "reason": call.asked.reason,
+        "audit_id": done.audit_id,
+        "undo": _undo(step, only=len(control.settings.services) == 1) if changed else None,
+    }
+
+
+def _undo(step: Step, *, only: bool) -> str:
+    """The call that leads back."""
+    before, after = step.before, step.after
+    body: dict[str, Any] = {}
+    if before.mode is Mode.SHADOW:
+        body["shadow_mode"] = True
+    elif before.latched:
+        body["v2_enabled"] = False
+    elif after.mode is Mode.SHADOW:
+        body["shadow_mode"] = False
+    else:
+        body["v2_enabled"] = True
+    if not only:
+        body["service"] = step.service
+    return f"POST /admin/flags {orjson.dumps(body).decode()}"

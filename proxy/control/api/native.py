@@ -1,0 +1,82 @@
+"""The native calls under `/api/v1`, and the three at the root that machines ask: health, readiness, metrics."""
+
+import asyncio
+import time
+
+from aiohttp import web
+
+from proxy.config.models import Mode
+from proxy.control.api.call import Call, Control, known_service
+from proxy.control.api.change import change
+from proxy.control.api.flags import check_share, mode_asked_for
+from proxy.control.api.problems import Problem, answer, plain
+from proxy.control.metrics import Exposition
+from proxy.control.state import ServiceState
+from proxy.control.status import service_status, status
+
+MAX_AUDIT_ROWS = 500
+_AUDIT_ROWS = 50
+
+
+async def healthz(_control: Control, _call: Call) -> web.Response:
+    """`GET /healthz`: one word; touches nothing."""
+    return plain(b"ok\n")
+
+
+async def readyz(control: Control, _call: Call) -> web.Response:
+    """`GET /readyz`: 503 says what is missing."""
+    if missing := await control.readiness.missing():
+        raise Problem(503, "not-ready", "This proxy cannot serve yet.", errors=missing)
+    return answer({"ready": True})
+
+
+async def metrics(control: Control, call: Call) -> web.Response:
+    """`GET /metrics`."""
+    scrape = Exposition(control.settings, control.evidence.published, control.snapshots.current.modes, control.build)
+    text, content_type = await asyncio.to_thread(scrape.render, call.accept)
+    return plain(text, content_type)
+
+
+async def get_status(control: Control, _call: Call) -> web.Response:
+    """`GET /api/v1/status`."""
+    published = control.evidence.published
+    uptime = time.time() - (published.processes.started_at or control.build.started_at)
+    return answer(
+        status(control.snapshots.current, published, control.build.version, max(0.0, uptime), control.links.refused)
+    )
+
+
+async def get_service(control: Control, call: Call) -> web.Response:
+    """`GET /api/v1/services/{service}`."""
+    name = known_service(call.parameters["service"], control.settings)
+    return answer(service_status(name, control.snapshots.current, control.evidence.published.tally))
+
+
+async def put_mode(control: Control, call: Call) -> web.Response:
+    """`PUT /api/v1/services/{service}/mode` `{"mode": "shadow", "reason": "…"}`."""
+    name = known_service(call.parameters["service"], control.settings)
+    unknown = call.body.keys() - {"mode", "share", "reason"}
+    if unknown:
+        raise Problem(422, "invalid-request", f"Unknown: {', '.join(sorted(unknown))}. Nothing was applied.")
+    mode = mode_asked_for(call.body.get("mode"))
+    if "share" in call.body:
+        check_share(call.body["share"], control.settings.services[name])
+    latched = control.snapshots.states[name].latched and mode is Mode.PRIMARY
+    return answer(await change(control, call, name, ServiceState(mode, latched)))
+
+
+async def get_audit(control: Control, call: Call) -> web.Response:
+    """`GET /api/v1/audit?limit=&cursor=`: newest first; `cursor` asks for the rows before the last one shown."""
+    limit = min(_number(call, "limit") or _AUDIT_ROWS, MAX_AUDIT_ROWS)
+    rows = await control.state.audit(limit, _number(call, "cursor"))
+    cursor = rows[-1]["audit_id"].removeprefix("a-") if len(rows) == limit else None
+    return answer({"audit": rows, "cursor": cursor})
+
+
+def _number(call: Call, name: str) -> int | None:
+    given = call.query.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(2**53))):
+        raise Problem(422, "invalid-request", f"{name} is a whole number.")
+    return int(given)

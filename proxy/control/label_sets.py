@@ -1,0 +1,112 @@
+"""The label sets that the settings imply: those that exist from the start, and the only ones that are shown."""
+
+from collections.abc import Iterable
+from itertools import product
+
+from comparators.verdict import Kind as DifferenceKind
+from comparators.verdict import Verdict
+from proxy.config.models import Service, Settings
+from proxy.core.families import (
+    ADDED_LATENCY,
+    BACKEND_DURATION,
+    BACKEND_FAILURES,
+    BACKEND_REQUESTS,
+    COMPARISON_DURATION,
+    COMPARISONS,
+    DELTA,
+    DIFFERENCES,
+    DROPPED,
+    FAMILIES,
+    LATENCY_RATIO,
+    MIRROR_BYTES,
+    MIRROR_IN_FLIGHT,
+    MIRRORS,
+    REFUSED,
+    REQUEST_DURATION,
+    REQUESTS,
+    Family,
+    Kind,
+)
+from proxy.core.reasons import Drop, FailureKind, MirrorResult, Refused
+from proxy.core.tally import Labels, Tally
+
+OTHER = "other"
+"""What requests that match no configured endpoint are counted as."""
+OURSELVES = "proxy"
+"""The backend label of our own answers."""
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+def endpoints(service: Service) -> tuple[str, ...]:
+    """The values of the label `endpoint`, in the order of the configuration."""
+    return (*(endpoint.name for endpoint in service.endpoints), OTHER)
+
+
+def known(settings: Settings) -> Tally:
+    """Every label set that can be foreseen, at 0: `increase()` is 0 for a counter that is born at 1."""
+    tally = Tally()
+    for reason in map(str, Refused):
+        tally.count(REFUSED, (reason,), 0)
+    tally.gauge(MIRROR_BYTES, (), 0.0)
+    for name, service in settings.services.items():
+        tally.gauge(MIRROR_IN_FLIGHT, (name,), 0.0)
+        for family, label_sets in _of_service(name, service):
+            for labels in label_sets:
+                if family.kind is Kind.SKETCH:
+                    tally.sketch(family, labels)
+                else:
+                    tally.count(family, labels, 0)
+    return tally
+
+
+def _of_service(name: str, service: Service) -> Iterable[tuple[Family, Iterable[Labels]]]:
+    each = endpoints(service)
+    answering = (service.primary.version, OURSELVES)
+    sides = ((service.primary.version, "primary", "serve"), (service.candidate.version, "candidate", "mirror"))
+    one = (name,)
+    yield REQUESTS, product(one, each, answering, (*_CLASSES, "aborted"))
+    yield REQUEST_DURATION, product(one, each, answering)
+    yield BACKEND_REQUESTS, ((name, e, *side, code) for e in each for side in sides for code in (*_CLASSES, "error"))
+    yield BACKEND_DURATION, ((name, e, *side) for e in each for side in sides)
+    yield BACKEND_FAILURES, ((name, *side, kind) for side in sides for kind in map(str, FailureKind))
+    yield ADDED_LATENCY, [one]
+    yield MIRRORS, product(one, each, map(str, MirrorResult))
+    yield DROPPED, product(one, map(str, Drop))
+    yield COMPARISONS, product(one, each, map(str, Verdict))
+    yield COMPARISON_DURATION, [one]
+    yield DIFFERENCES, product(one, each, map(str, DifferenceKind))
+    yield DELTA, product(one, each)
+    yield LATENCY_RATIO, product(one, each)
+
+
+def bounded(tally: Tally, settings: Settings) -> Tally:
+    """The same sums under today's settings: other services are left out, other endpoints count as `other`.
+
+    Evidence outlives a change of the configuration; labels must not pile up with it.
+    """
+    names = {name: frozenset(endpoints(service)) for name, service in settings.services.items()}
+    shown = Tally()
+    for family in FAMILIES.values():
+        for labels, count in tally.counts.get(family.name, {}).items():
+            if (kept := _bounded(family, labels, names)) is not None:
+                shown.count(family, kept, count)
+        for labels, sketch in tally.sketches.get(family.name, {}).items():
+            if (kept := _bounded(family, labels, names)) is not None:
+                shown.sketch(family, kept).merge(sketch)
+        for labels, level in tally.gauges.get(family.name, {}).items():
+            if _bounded(family, labels, names) is not None:
+                shown.gauge(family, labels, level)
+    return shown
+
+
+def _bounded(family: Family, labels: Labels, names: dict[str, frozenset[str]]) -> Labels | None:
+    if "service" not in family.labels:
+        return labels
+    service = labels[family.labels.index("service")]
+    if service not in names:
+        return None
+    if "endpoint" in family.labels:
+        at = family.labels.index("endpoint")
+        if labels[at] not in names[service]:
+            return (*labels[:at], OTHER, *labels[at + 1 :])
+    return labels

@@ -1,0 +1,172 @@
+"""The snapshot in force, and the one way to change it.
+
+A bolder change is stored, then put in force: what is in force is never bolder than what outlives a crash.
+A less bold one is put in force first, whatever the disk says, and is only then stored: nobody waits for a
+disk to be safe. Either is acknowledged when it is on the disk.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from proxy.config.models import Mode, Settings
+from proxy.control.database import StateError
+from proxy.control.state import Asked, ServiceState, State, Step, Stored
+from proxy.core.modes import is_bolder, safer
+from proxy.ipc.messages import Snapshot
+
+log = structlog.get_logger()
+
+_Owed = tuple[Step, Asked]
+
+
+class NotStoredError(Exception):
+    """The disk refuses. `in_force` tells whether the change holds all the same, until the next restart."""
+
+    def __init__(self, why: str, *, in_force: bool) -> None:
+        super().__init__(why)
+        self.in_force = in_force
+
+
+class OvertakenError(Exception):
+    """While the change was being stored, a less bold one came and holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What came of asking for a state; `audit_id` is None when it was the present one."""
+
+    step: Step
+    audit_id: str | None
+
+
+def boot_states(settings: Settings, stored: Stored, run: str) -> dict[str, ServiceState]:
+    """What each service starts in: the safer of stored and configured mode; `primary` when what was stored is lost.
+
+    Within one run of the supervisor the stored mode holds as it is: it was acknowledged after the settings
+    were read.
+    """
+    states = {}
+    for name, service in settings.services.items():
+        decision = stored.decisions.get(name)
+        if decision is None:
+            states[name] = ServiceState(Mode.PRIMARY if stored.lost else service.mode)
+        elif decision.run == run:
+            states[name] = decision.state
+        else:
+            mode = safer(decision.state.mode, service.mode)
+            states[name] = ServiceState(mode, decision.state.latched)
+    return states
+
+
+class Snapshots:
+    """Holds the current snapshot and hands every new one to `publish`."""
+
+    def __init__(
+        self, settings: Settings, state: State, publish: Callable[[Snapshot], None], stored: Stored, run: str
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._publish = publish
+        self._states = boot_states(settings, stored, run)
+        self._version = stored.version + 1
+        self._turns = dict.fromkeys(self._states, 0)
+        self._owed: dict[str, _Owed] = {}
+        self._changing: set[asyncio.Task[Change]] = set()
+        self._put_in_force()
+
+    @property
+    def states(self) -> Mapping[str, ServiceState]:
+        """The state of each service."""
+        return self._states
+
+    def step(self, service: str, to: ServiceState) -> Step:
+        """The step from the present state; its snapshots are the same if it leads nowhere."""
+        before = self._states[service]
+        return Step(service, before, to, self.current.version, self.current.version + (to != before))
+
+    async def change(self, service: str, to: ServiceState, asked: Asked) -> Change:
+        """Change a service's state. A caller that goes away does not leave it half done.
+
+        Raises:
+            NotStoredError: the disk refuses.
+            OvertakenError: a less bold change came meanwhile.
+        """
+        task = asyncio.ensure_future(self._change(service, to, asked))
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Try again to store what is in force and was not stored. Raises StateError."""
+        for service in list(self._owed):
+            step, asked = self._owed.pop(service)
+            await self._record(step, asked, owed=(step, asked))
+            log.info("stored at last", service=service, mode=str(step.after.mode))
+
+    async def _change(self, service: str, to: ServiceState, asked: Asked) -> Change:
+        if to == self._states[service]:
+            return Change(self.step(service, to), None)
+        step = self.step(service, to)
+        if is_raise(step.before, to):
+            audit_id = await self._raise(step, asked)
+        else:
+            audit_id = await self._lower(step, asked)
+        log.info(
+            "changed",
+            service=service,
+            before=str(step.before.mode),
+            after=str(to.mode),
+            by=asked.who,
+            audit_id=audit_id,
+        )
+        return Change(step, audit_id)
+
+    async def _raise(self, step: Step, asked: Asked) -> str:
+        turn, owed = self._turns[step.service], self._owed.pop(step.service, None)
+        try:
+            audit_id = await self._record(step, asked, owed=owed)
+        except StateError as refused:
+            raise NotStoredError(str(refused), in_force=False) from refused
+        if self._turns[step.service] == turn:
+            self._enter(step)
+        elif self._states[step.service] != step.after:
+            raise OvertakenError
+        return audit_id
+
+    async def _lower(self, step: Step, asked: Asked) -> str:
+        self._enter(step)
+        try:
+            return await self._record(step, asked, owed=(step, asked))
+        except StateError as refused:
+            log.error("in force, but not stored", service=step.service, mode=str(step.after.mode), why=str(refused))  # noqa: TRY400  the message says it all
+            raise NotStoredError(str(refused), in_force=True) from refused
+
+    async def _record(self, step: Step, asked: Asked, *, owed: _Owed | None) -> str:
+        """Store a step; if the disk refuses, `owed` is stored later, unless a newer state has been entered."""
+        turn = self._turns[step.service]
+        try:
+            return await self._state.record(step, asked)
+        except StateError:
+            if owed and self._turns[step.service] == turn:
+                self._owed[step.service] = owed
+            raise
+
+    def _enter(self, step: Step) -> None:
+        self._states[step.service] = step.after
+        self._turns[step.service] += 1
+        self._owed.pop(step.service, None)
+        self._version += 1
+        self._put_in_force()
+
+    def _put_in_force(self) -> None:
+        modes = {service: state.mode for service, state in self._states.items()}
+        self.current = Snapshot(self._version, self._settings, modes)
+        self._publish(self.current)
+
+
+def is_raise(before: ServiceState, after: ServiceState) -> bool:
+    """Whether a change trusts the candidate more: a bolder mode, or a kill switch released."""
+    return is_bolder(after.mode, before.mode) or (after.mode == before.mode and before.latched and not after.latched)

@@ -1,0 +1,231 @@
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy.config.models import Mode, Settings
+from proxy.control.database import Database, StateError, open_database
+from proxy.control.snapshots import NotStoredError, OvertakenError, Snapshots, boot_states
+from proxy.control.state import Asked, Decision, ServiceState, State, Stored
+from proxy.ipc.messages import Snapshot
+from tests.kit.polling import wait_until_async
+from tests.unit.control.settings import settings
+
+PRIMARY, SHADOW, KILLED = (
+    ServiceState(Mode.PRIMARY),
+    ServiceState(Mode.SHADOW),
+    ServiceState(Mode.PRIMARY, latched=True),
+)
+ASKED = Asked("admin", "127.0.0.1", "PUT mode", "why not")
+
+
+class Desk:
+    """Snapshots over a real state file, and what they published."""
+
+    def __init__(self, directory: Path, configured: Settings, run: str = "run-1") -> None:
+        self.database: Database = open_database(directory)
+        self.state = State(self.database, run)
+        self.published: list[Snapshot] = []
+        self.snapshots = Snapshots(configured, self.state, self.published.append, self.state.boot(), run)
+
+    @property
+    def modes(self) -> list[Mode]:
+        return [snapshot.modes["ranker"] for snapshot in self.published]
+
+    def stored(self) -> ServiceState:
+        return self.state.boot().decisions["ranker"].state
+
+    def refuse_writes(self, *, refuse: bool) -> None:
+        self.database._connection.execute(f"PRAGMA query_only = {int(refuse)}")
+
+    @contextmanager
+    def slow_disk(self) -> Iterator[None]:
+        """Until the block ends, nothing gets to the disk."""
+        open_again = threading.Event()
+
+        def wait(_connection: sqlite3.Connection) -> None:
+            open_again.wait(30)
+
+        waiting = asyncio.ensure_future(self.database.write(wait, durable=False))
+        try:
+            yield
+        finally:
+            open_again.set()
+            assert waiting is not None
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, settings())
+    yield made
+    made.database.close()
+
+
+def decided(mode: Mode, run: str = "earlier", *, latched: bool = False) -> Stored:
+    return Stored(7, {"ranker": Decision(ServiceState(mode, latched), run)}, lost=False)
+
+
+@pytest.mark.parametrize(
+    ("configured", "stored", "starts"),
+    [
+        ("shadow", Stored(0, {}, lost=False), SHADOW),
+        ("primary", Stored(0, {}, lost=False), PRIMARY),
+        ("shadow", decided(Mode.PRIMARY), PRIMARY),
+        ("primary", decided(Mode.SHADOW), PRIMARY),
+        ("shadow", decided(Mode.PRIMARY, latched=True), KILLED),
+        ("primary", decided(Mode.SHADOW, "run-1"), SHADOW),
+        ("shadow", Stored(0, {}, lost=True), PRIMARY),
+    ],
+    ids=["first start", "first, off", "safer stored", "safer configured", "killed", "same run", "lost"],
+)
+def test_a_boot_takes_the_safer_of_stored_and_configured(configured: str, stored: Stored, starts: ServiceState) -> None:
+    assert boot_states(settings(mode=configured), stored, "run-1") == {"ranker": starts}
+
+
+async def test_a_change_is_stored_published_and_numbered(desk: Desk) -> None:
+    done = await desk.snapshots.change("ranker", PRIMARY, ASKED)
+    assert desk.modes == [Mode.SHADOW, Mode.PRIMARY]
+    assert (done.step.version_before, done.step.version_after) == (1, 2)
+    assert desk.snapshots.current.version == 2
+    assert desk.stored() == PRIMARY
+    (row,) = await desk.state.audit(10, None)
+    assert (row["audit_id"], row["by"], row["reason"], row["result"]) == (done.audit_id, "admin", "why not", "applied")
+    assert (row["before"]["mode"], row["after"]["mode"]) == ("shadow", "primary")
+
+
+async def test_asking_for_the_present_state_changes_nothing(desk: Desk) -> None:
+    done = await desk.snapshots.change("ranker", SHADOW, ASKED)
+    assert done.audit_id is None
+    assert desk.modes == [Mode.SHADOW]
+    assert await desk.state.audit(10, None) == []
+
+
+async def test_a_bolder_change_the_disk_refuses_does_not_take_effect(desk: Desk) -> None:
+    await desk.snapshots.change("ranker", PRIMARY, ASKED)
+    desk.refuse_writes(refuse=True)
+    with pytest.raises(NotStoredError, match="read-only") as refused:
+        await desk.snapshots.change("ranker", SHADOW, ASKED)
+    assert not refused.value.in_force
+    assert desk.modes[-1] is Mode.PRIMARY
+
+
+async def test_a_less_bold_change_the_disk_refuses_takes_effect_and_is_stored_later(desk: Desk) -> None:
+    desk.refuse_writes(refuse=True)
+    with pytest.raises(NotStoredError) as refused:
+        await desk.snapshots.change("ranker", KILLED, ASKED)
+    assert refused.value.in_force
+    assert desk.modes[-1] is Mode.PRIMARY
+    with pytest.raises(StateError):
+        await desk.snapshots.settle()
+    desk.refuse_writes(refuse=False)
+    await desk.snapshots.settle()
+    assert desk.stored() == KILLED
+    await desk.snapshots.settle()
+    assert len(await desk.state.audit(10, None)) == 1
+
+
+async def test_what_is_owed_to_the_disk_never_overwrites_a_later_change(desk: Desk) -> None:
+    desk.refuse_writes(refuse=True)
+    with pytest.raises(NotStoredError):
+        await desk.snapshots.change("ranker", PRIMARY, ASKED)
+    desk.refuse_writes(refuse=False)
+    await desk.snapshots.change("ranker", SHADOW, ASKED)
+    await desk.snapshots.settle()
+    assert desk.stored() == SHADOW
+
+
+async def test_a_kill_switch_does_not_wait_for_a_slow_disk(desk: Desk) -> None:
+    with desk.slow_disk():
+        change = asyncio.create_task(desk.snapshots.change("ranker", KILLED, ASKED))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert desk.modes[-1] is Mode.PRIMARY
+        assert not change.done()
+    await change
+    assert desk.stored() == KILLED
+
+
+async def test_a_kill_switch_overtakes_a_bolder_change_that_waits_for_the_disk(desk: Desk) -> None:
+    await desk.snapshots.change("ranker", PRIMARY, ASKED)
+    with desk.slow_disk():
+        bolder = asyncio.create_task(desk.snapshots.change("ranker", SHADOW, ASKED))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        kill = asyncio.create_task(desk.snapshots.change("ranker", KILLED, ASKED))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    with pytest.raises(OvertakenError):
+        await bolder
+    await kill
+    assert Mode.SHADOW not in desk.modes[1:]
+    assert desk.stored() == KILLED
+
+
+async def test_a_caller_that_goes_away_leaves_nothing_half_done(desk: Desk) -> None:
+    await desk.snapshots.change("ranker", PRIMARY, ASKED)
+    with desk.slow_disk():
+        change = asyncio.create_task(desk.snapshots.change("ranker", SHADOW, ASKED))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        change.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await change
+
+    async def in_force() -> bool:
+        return desk.modes[-1] is Mode.SHADOW
+
+    await wait_until_async(in_force, "the change in force")
+    assert desk.stored() == SHADOW
+
+
+async def test_releasing_the_kill_switch_keeps_the_mode(desk: Desk) -> None:
+    await desk.snapshots.change("ranker", KILLED, ASKED)
+    await desk.snapshots.change("ranker", PRIMARY, ASKED)
+    assert desk.stored() == PRIMARY
+    assert desk.modes == [Mode.SHADOW, Mode.PRIMARY, Mode.PRIMARY]
+
+
+async def test_a_change_outlives_a_restart_within_the_run_and_the_number_goes_on(tmp_path: Path) -> None:
+    first = Desk(tmp_path, settings(mode="primary"))
+    await first.snapshots.change("ranker", SHADOW, ASKED)
+    first.database.close()
+    again = Desk(tmp_path, settings(mode="primary"))
+    assert again.modes == [Mode.SHADOW]
+    assert again.snapshots.current.version > first.snapshots.current.version
+    again.database.close()
+
+
+async def test_a_settled_loss_starts_in_primary_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"x" * 5000)
+    first = Desk(tmp_path, settings())
+    assert first.modes == [Mode.PRIMARY]
+    first.state.settle(1, dict(first.snapshots.states))
+    (row,) = await first.state.audit(10, None)
+    assert (row["by"], row["result"]) == ("boot", "the state file was unreadable")
+    first.database.close()
+    again = Desk(tmp_path, settings(), run="run-2")
+    assert again.modes == [Mode.PRIMARY]
+    assert not again.state.boot().lost
+    again.database.close()
+
+
+async def test_a_mode_of_another_version_counts_as_primary(desk: Desk) -> None:
+    desk.database.transact(
+        lambda connection: connection.execute("INSERT INTO services VALUES ('ranker', 'candidate', 0, 'run-1')"),
+        durable=True,
+    )
+    assert desk.stored() == PRIMARY
+
+
+async def test_audit_rows_come_newest_first_in_pages(desk: Desk) -> None:
+    for to in (PRIMARY, SHADOW, PRIMARY):
+        await desk.snapshots.change("ranker", to, ASKED)
+    await desk.state.refuse(ASKED, "ranker", "401 unauthorized")
+    newest = await desk.state.audit(2, None)
+    assert [row["audit_id"] for row in newest] == ["a-4", "a-3"]
+    assert [row["audit_id"] for row in await desk.state.audit(2, 3)] == ["a-2", "a-1"]
+    assert newest[0]["result"] == "401 unauthorized"
