@@ -1,0 +1,196 @@
+"""`shadow-proxy serve`: everything that can be refused is refused before a port opens, then the processes run."""
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proxy.cli.admin import STATUS, AdminClient
+from proxy.cli.complaints import as_text, summary
+from proxy.cli.exits import CommandError, Exit
+from proxy.cli.options import DEFAULT_ADMIN, AdminListen, Ascii, Candidate, Config, Listen, Primary
+from proxy.cli.screen import Screen
+from proxy.config.flags import Flags
+from proxy.config.instance import ensure_instance
+from proxy.config.load import Loaded, load
+from proxy.config.logs import configure
+from proxy.config.models import Mode, Service, Settings
+from proxy.config.problems import ConfigError
+from proxy.config.state_dir import StateDirError, default_state_dir, ensure_state_dir
+from proxy.config.token import TOKEN_FILE, EnsuredToken, TokenError, ensure_token
+from proxy.supervisor.process import run
+from proxy.supervisor.sockets import StartError
+
+_ASK_S = 2.0
+_HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  wildcards, to be told apart
+
+
+def serve(
+    config: Config = None,
+    primary: Primary = None,
+    candidate: Candidate = None,
+    listen: Listen = None,
+    admin_listen: AdminListen = None,
+    *,
+    mode: Annotated[
+        str | None, typer.Option(metavar="primary|shadow", help="shadow mirrors, primary does not.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Data-plane processes.")] = None,
+    state_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where modes, evidence, audit log and token are kept.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="text|json", help="How log lines look, on standard error.")
+    ] = None,
+    ascii_only: Ascii = False,
+) -> None:
+    """\b
+    Examples:
+      shadow-proxy serve --primary http://v1:8000 --candidate http://v2:8000
+      shadow-proxy serve -c shadow-proxy.yaml
+      shadow-proxy serve -c shadow-proxy.yaml --listen 0.0.0.0:8080 --workers 2
+      shadow-proxy serve -c shadow-proxy.yaml --mode primary
+
+    Answers clients from the primary, mirrors what may be sent twice to the candidate, and compares.
+    Runs until Ctrl-C or SIGTERM; answers under way are finished first.
+    """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
+    screen = Screen(ascii_only=ascii_only)
+    flags = Flags(
+        primary=primary,
+        candidate=candidate,
+        listen=listen,
+        admin_listen=admin_listen,
+        mode=mode,
+        workers=workers,
+        state_dir=state_dir,
+        log_format=log_format,
+    )
+    loaded = _loaded(config, flags, screen)
+    try:
+        house = _prepare(loaded.settings)
+    except (StateDirError, TokenError) as wrong:
+        raise CommandError(Exit.USAGE, str(wrong)) from wrong
+    raise typer.Exit(_run(house, _announcer(screen, house)))
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All that is decided before the first process starts."""
+
+    settings: Settings
+    state_dir: Path
+    instance: str
+    token: EnsuredToken
+
+
+def _loaded(config: Path | None, flags: Flags, screen: Screen) -> Loaded:
+    try:
+        loaded = load(config, flags)
+    except ConfigError as wrong:
+        for problem in wrong.problems:
+            screen.prose(as_text(problem), error=True)
+        advice = f"`shadow-proxy check -c {config}` shows the same" if config else "shadow-proxy serve --help"
+        raise CommandError(Exit.USAGE, f"{summary(wrong.problems)}, nothing was started", advice) from None
+    for warning in loaded.warnings:
+        screen.prose(as_text(warning), error=True)
+    return loaded
+
+
+def _prepare(settings: Settings) -> House:
+    wanted = Path(settings.state_dir) if settings.state_dir else default_state_dir()
+    state_dir = ensure_state_dir(wanted)
+    return House(settings, state_dir, ensure_instance(state_dir), ensure_token(settings, state_dir))
+
+
+def _run(house: House, announce: Callable[[str, str], None]) -> int:
+    configure(house.settings.log_format, "supervisor")
+    try:
+        return run(
+            house.settings,
+            house.state_dir,
+            house.instance,
+            on_ready=lambda started: announce(started.listen, started.admin),
+        )
+    except StartError as wrong:
+        raise CommandError(Exit.USAGE, str(wrong)) from wrong
+
+
+def _announcer(screen: Screen, house: House) -> Callable[[str, str], None]:
+    def announce(listen: str, admin: str) -> None:
+        modes = modes_in_force(house, admin)
+        if house.settings.log_format == "json":
+            typer.echo(ready_json(house, listen, admin, modes))
+        else:
+            screen.lines(ready_lines(house, listen, admin, modes))
+
+    return announce
+
+
+def modes_in_force(house: House, admin: str) -> dict[str, str]:
+    """Each service's mode: what the proxy says, since a stored mode that is safer beats the configured one."""
+    modes = {name: service.mode.value for name, service in house.settings.services.items()}
+    client = AdminClient(f"http://{_reachable(admin)}", house.token.token, timeout_s=_ASK_S)
+    with suppress(CommandError):
+        said = client.get(STATUS)
+        modes |= {one["service"]: one["mode"] for one in said["services"]}
+    return modes
+
+
+def ready_json(house: House, listen: str, admin: str, modes: Mapping[str, str]) -> str:
+    """The ready message as one line; the token itself stays out of what may be collected as logs."""
+    token_file = str(house.token.path) if house.token.path else None
+    body = {"event": "ready", "listen": listen, "admin": admin, "token_file": token_file, "modes": dict(modes)}
+    return json.dumps(body)
+
+
+def ready_lines(house: House, listen: str, admin: str, modes: Mapping[str, str]) -> list[str]:
+    """What stands on the screen once clients are answered."""
+    lines = [f"clients    http://{listen}", f"admin      http://{admin}", *_token_lines(house.token)]
+    for name, service in house.settings.services.items():
+        lines += ["", *_service_lines(name, service, modes[name])]
+    hosts = [host for service in house.settings.services.values() for host in service.hosts[:1]]
+    field = f" -H {shlex.quote(f'Host: {hosts[0]}')}" if len(hosts) == len(house.settings.services) else ""
+    return [*lines, "", f"Try:  curl{field} http://{_reachable(listen)}/", f"Next: {_status_command(admin)}"]
+
+
+def _token_lines(token: EnsuredToken) -> list[str]:
+    if token.path is None:
+        return ["token      from the environment"]
+    usual = token.path == default_state_dir() / TOKEN_FILE
+    place = f"{token.path}" if usual else f"{token.path}   (for commands: --token-file)"
+    if not token.made:
+        return [f"token      in {place}"]
+    return [f"token      {token.token}   (shown once)", f"           kept in {place}"]
+
+
+def _service_lines(name: str, service: Service, mode: str) -> list[str]:
+    kept = "" if mode == service.mode else f"   (kept from before; {service.mode} is configured)"
+    head = f"{name}   {mode.upper()}{kept}"
+    primary = f" primary    {service.primary.version}  {service.primary.url}   answers every client"
+    if mode == Mode.PRIMARY:
+        return [head, primary, f" mirrored   nothing; to change that: shadow-proxy mode shadow {name}"]
+    share = "" if service.mirror.share == 1 else f" ({100 * service.mirror.share:g} %)"
+    marked = [endpoint.match for endpoint in service.endpoints if endpoint.read_only and endpoint.mirror]
+    methods = ", ".join([*service.mirror.methods, *marked])
+    return [
+        head,
+        primary,
+        f" candidate  {service.candidate.version}  {service.candidate.url}   is compared",
+        f" mirrored   {methods}{share}; mark an endpoint read_only to mirror it",
+    ]
+
+
+def _status_command(admin: str) -> str:
+    url = f"http://{_reachable(admin)}"
+    return "shadow-proxy status" + ("" if url == DEFAULT_ADMIN else f" --admin {url}")
+
+
+def _reachable(address: str) -> str:
+    """An address one can connect to, for one that stands for all of them."""
+    host, _, port = address.rpartition(":")
+    return f"{_HERE.get(host, host)}:{port}"

@@ -1,0 +1,159 @@
+"""How a service stands, as lines: a pure function of what `GET /api/v1/status` says about it.
+
+    mode and who answers · agreement with its interval, and coverage beside it · what was compared, mirrored,
+    dropped, and why not · latencies side by side · the differences most requests have · what to do next
+
+Nothing compared is a sentence, never a percentage.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from proxy.cli.figures import bare_percent, counts, duration, many, milliseconds, percent, whole_percent
+
+Said = Mapping[str, Any]
+
+_LABEL = 13
+_QUANTILES = ("p50", "p95", "p99")
+_MODE_STYLES = {"primary": "bold", "shadow": "bold cyan", "canary": "bold magenta", "candidate": "bold magenta"}
+_FEWEST_SHOWN = 16
+
+
+def standing(status: Said, service: Said, width: int = 80) -> Iterator[Text]:
+    """The lines about one service of a status answer, each at most `width` columns where names allow."""
+    yield _head(status, service)
+    yield from _agreement(service)
+    yield from _traffic(service)
+    yield from _latency(service)
+    yield from _top(service, width)
+
+
+def processes_down(status: Said) -> Iterator[Text]:
+    """A line for each process that is not up."""
+    for process in status.get("processes") or ():
+        if not process.get("up", True):
+            yield Text.assemble((f"{process['process']} is down", "bold red"), ": the supervisor restarts it")
+
+
+def following(status: Said, services: Sequence[Said]) -> str:
+    """The command to try next."""
+    for said in (*services, status):
+        if said.get("next"):
+            return str(said["next"])
+    return "shadow-proxy status --watch"
+
+
+def _head(status: Said, service: Said) -> Text:
+    mode = str(service["mode"])
+    line = Text.assemble((str(service["service"]), "bold"), "   ", (mode.upper(), _MODE_STYLES.get(mode, "bold")))
+    answers = (f"{version} {whole_percent(share)}" for version, share in service.get("answers", {}).items() if share)
+    line.append("   clients: " + ", ".join(answers))
+    uptime = service.get("uptime_s", status.get("uptime_s"))
+    return line.append(f"   up {duration(uptime)}") if uptime is not None else line
+
+
+def _row(label: str, *parts: str | Text | tuple[str, str]) -> Text:
+    return Text.assemble(f" {label:<{_LABEL}}", *parts)
+
+
+def _agreement(service: Said) -> Iterator[Text]:
+    ratio = service.get("agreement")
+    if ratio is None or not service.get("compared"):
+        yield _row("agreement", "nothing compared yet: ", why_nothing(service))
+        return
+    aside = []
+    if interval := service.get("interval"):
+        aside.append(f"{bare_percent(interval[0])} to {bare_percent(interval[1])}")
+    if (raw := service.get("agreement_raw")) is not None:
+        aside.append(f"raw {bare_percent(raw)}")
+    line = _row("agreement", (percent(ratio), "bold"), f"  ({'; '.join(aside)})" if aside else "")
+    if (coverage := service.get("coverage")) is not None:
+        line.append(f"   coverage {percent(coverage)}")
+    yield line
+    yield _row("compared", f"{service['compared']:,}   ", counts(service.get("verdicts") or {}))
+
+
+def why_nothing(service: Said) -> str:
+    """Why there is no agreement to show, and what changes that."""
+    requests, mirrored = service.get("requests") or 0, service.get("mirrored") or 0
+    verdicts = {name: number for name, number in (service.get("verdicts") or {}).items() if number}
+    if service["mode"] == "primary":
+        return "mirroring is off"
+    if not requests:
+        return "no requests so far"
+    if not mirrored:
+        return f"{many(requests, 'request')}, none mirrored"
+    if verdicts:
+        return f"answers came, none comparable ({counts(verdicts)})"
+    if service.get("dropped"):
+        return f"{many(mirrored, 'request')} mirrored, {service['dropped']:,} dropped"
+    return f"{many(mirrored, 'request')} mirrored, answers under way"
+
+
+def _traffic(service: Said) -> Iterator[Text]:
+    requests = service.get("requests")
+    if requests:
+        line = _row("mirrored", f"{service.get('mirrored', 0):,} of {many(requests, 'request')}")
+        if left := counts(service.get("not_mirrored") or {}):
+            line.append(f"   not: {left}")
+        yield line
+        if not service.get("mirrored") and (service.get("not_mirrored") or {}).get("method"):
+            yield _row("", "mark an endpoint read_only to mirror other methods than GET and HEAD")
+    dropped = service.get("dropped") or 0
+    why = counts(service.get("dropped_by") or {})
+    style = "yellow" if dropped else ""
+    if requests:
+        yield _row("dropped", (f"{dropped:,}", style), f"   {why}" if why else "")
+
+
+def _latency(service: Said) -> Iterator[Text]:
+    latency = service.get("latency") or {}
+    sides = [latency.get(side) or {} for side in ("primary", "candidate")]
+    if not any(side.get(quantile) is not None for side in sides for quantile in _QUANTILES):
+        return
+    versions = [*(service.get("answers") or {}), "v1", "v2"][:2]
+    yield _row("latency", *(f"{quantile:>12}" for quantile in _QUANTILES))
+    for version, side in zip(versions, sides, strict=True):
+        yield _row(f"  {shortened(version, _LABEL - 3)}", *(_cell(side.get(quantile)) for quantile in _QUANTILES))
+    ratios = [_ratio(sides, quantile) for quantile in _QUANTILES]
+    if any(ratios):
+        name = "  " + shortened(f"{versions[1]} ÷ {versions[0]}", _LABEL - 3)
+        yield _row(name, *(f"{ratio or '–':>12}" for ratio in ratios))
+
+
+def _cell(seconds: float | None) -> str:
+    return f"{'–' if seconds is None else milliseconds(seconds):>12}"
+
+
+def _ratio(sides: Sequence[Said], quantile: str) -> str:
+    primary, candidate = (side.get(quantile) for side in sides)
+    return f"{candidate / primary:.2f}" if primary and candidate is not None else ""
+
+
+def _top(service: Said, width: int) -> Iterator[Text]:
+    top = service.get("top") or ()
+    if not top:
+        kinds = counts(service.get("differences") or {})
+        if kinds:
+            yield _row("differences", kinds)
+        return
+    yield _row("differences", "most exchanges first")
+    number = max(len(f"{entry['exchanges']:,}") for entry in top)
+    kind = max(len(str(entry["kind"])) for entry in top)
+    room = max(width - number - kind - 8, 2 * _FEWEST_SHOWN)
+    endpoint = min(max(len(str(entry["endpoint"])) for entry in top), room // 2)
+    path = room - endpoint
+    for entry in top:
+        yield Text.assemble(
+            f"  {entry['exchanges']:>{number},}  ",
+            f"{shortened(str(entry['endpoint']), endpoint):<{endpoint}}  ",
+            f"{entry['kind']!s:<{kind}}  ",
+            (shortened(str(entry["path"]), path), "bold"),
+        )
+
+
+def shortened(text: str, width: int) -> str:
+    """At most `width` characters of it."""
+    return text if len(text) <= width else text[: width - 1] + "…"
