@@ -1,0 +1,1 @@
+"""Measurements: `bench.compare` times the comparators, `bench.load` the proxy beside its peers."""

@@ -1,0 +1,1 @@
+"""Micro benchmark of the comparison library, beside DeepDiff on the same trees."""

@@ -1,0 +1,18 @@
+"""Configuration files of the processes under test, written with their ports and directory filled in."""
+
+import re
+from pathlib import Path
+
+_HOME = Path(__file__).with_name("configs")
+
+
+def fill(template: str, directory: Path, *, name: str, **places: int) -> Path:
+    """Write `configs/<template>` to `directory`, each `@place@` replaced, and return the new file's path.
+
+    Raises KeyError for a place nobody filled.
+    """
+    values = {"dir": str(directory), "name": name} | {place: str(value) for place, value in places.items()}
+    text = re.sub(r"@(\w+)@", lambda found: values[found[1]], (_HOME / template).read_text())
+    target = directory / f"{name}-{template}"
+    target.write_text(text)
+    return target
