@@ -1,0 +1,282 @@
+"""The control process as its peers and operators meet it: over its sockets, killed and started again."""
+
+import json
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config.models import Mode, Settings
+from proxy.core.families import COMPARISONS, DROPPED, MIRRORS, PAIRS_OFFERED, REQUESTS
+from proxy.core.tally import Tally
+from tests.e2e.control_host import ControlHost, backend
+from tests.kit.metrics import assert_identities, parse
+from tests.kit.polling import wait_until
+from tests.kit.ports import refusing_port
+from tests.unit.control.settings import service, settings
+
+SHADOW, PRIMARY = {"mode": "shadow"}, {"mode": "primary"}
+MODE_PATH = "/api/v1/services/ranker/mode"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[ControlHost]:
+    with ControlHost(tmp_path, settings()) as started:
+        yield started
+
+
+def worker_tally(requests: int, *, judge: str = "j1") -> Tally:
+    tally = Tally()
+    tally.count(REQUESTS, ("ranker", "score", "v1", "2xx"), requests)
+    tally.count(MIRRORS, ("ranker", "score", "mirrored"), requests)
+    tally.count(PAIRS_OFFERED, ("ranker", judge), requests)
+    return tally
+
+
+def judge_tally(**verdicts: int) -> Tally:
+    tally = Tally()
+    for verdict, count in verdicts.items():
+        tally.count(COMPARISONS, ("ranker", "score", verdict), count)
+    return tally
+
+
+def wait_for_total(host: ControlHost, wanted: float, name: str = "shadow_requests_total", **labels: str) -> None:
+    wait_until(lambda: parse(host.metrics()).total(name, **labels) == wanted, f"{name} {labels} = {wanted}")
+
+
+# What peers see
+
+
+def test_hello_is_answered_with_the_snapshot_and_every_change_is_pushed(host: ControlHost) -> None:
+    worker, judge = host.connect("worker-0", "w1"), host.connect("judge-0", "j1")
+    first = worker.snapshot()
+    assert first.modes == {"ranker": Mode.SHADOW}
+    assert first.settings == host.settings
+    assert judge.snapshot() == first
+    assert host.change("PUT", MODE_PATH, PRIMARY).status == 200
+    for peer in (worker, judge):
+        pushed = peer.snapshot()
+        assert pushed.modes == {"ranker": Mode.PRIMARY}
+        assert pushed.version == first.version + 1
+
+
+def test_a_peer_that_sends_garbage_harms_nobody(host: ControlHost) -> None:
+    worker, mad = host.connect(), host.connect("judge-0", "j1")
+    mad.send(b"\xff" * 100)
+    assert mad.is_hung_up_on()
+    assert host.ask("GET", "/api/v1/status").json["refused_peers"] == 1
+    assert worker.snapshot()
+    worker.report(worker_tally(3))
+    wait_for_total(host, 3)
+
+
+def test_reports_become_metrics_and_status(host: ControlHost) -> None:
+    host.supervise(worker_0=True, judge_0=False)
+    worker, judge = host.connect("worker-0", "w1"), host.connect("judge-0", "j1")
+    worker.report(worker_tally(10))
+    judge.report(judge_tally(match=9, mismatch=1))
+    wait_for_total(host, 10, "shadow_comparisons_total")
+    wait_for_total(host, 10)
+    assert_identities(host.metrics())
+    status = host.ask("GET", "/api/v1/status").json
+    (ranker,) = status["services"]
+    assert (ranker["requests"], ranker["compared"], ranker["agreement"], ranker["coverage"]) == (10, 10, 0.9, 1.0)
+    assert [(one["process"], one["up"]) for one in status["processes"]] == [("worker-0", True), ("judge-0", False)]
+    assert host.ask("GET", "/api/v1/services/ranker").json == ranker
+    assert parse(host.metrics()).total("shadow_process_up") == 1
+
+
+def test_drops_of_a_worker_are_shown_by_reason(host: ControlHost) -> None:
+    tally = worker_tally(0)
+    tally.count(DROPPED, ("ranker", "too_large"), 4)
+    host.connect().report(tally)
+    wait_for_total(host, 4, "shadow_dropped_total", reason="too_large")
+    (ranker,) = host.ask("GET", "/api/v1/status").json["services"]
+    assert (ranker["dropped"], ranker["dropped_by"]["too_large"]) == (4, 4)
+
+
+# Killed and started again
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "after"),
+    [
+        ("shadow", ("PUT", MODE_PATH, PRIMARY), "primary"),
+        ("primary", ("PUT", MODE_PATH, SHADOW), "shadow"),
+        ("primary", ("POST", "/admin/enable-shadow-mode", None), "shadow"),
+        ("shadow", ("POST", "/admin/flags", {"v2_enabled": False}), "primary"),
+    ],
+)
+def test_a_kill_right_after_the_answer_loses_no_change(
+    tmp_path: Path, before: str, call: tuple[str, str, Any], after: str
+) -> None:
+    with ControlHost(tmp_path, settings(mode=before)) as host:
+        answer = host.change(*call)
+        host.kill()
+        assert answer.status == 200
+        host.start()
+        assert host.mode() == after
+        assert host.connect().snapshot().modes == {"ranker": Mode(after)}
+        (row,) = host.change("GET", "/api/v1/audit").json["audit"]
+        assert row["audit_id"] == answer.json["audit_id"]
+        assert row["after"]["mode"] == after
+
+
+def test_a_kill_switch_stays_latched_over_a_restart_of_everything(tmp_path: Path) -> None:
+    with ControlHost(tmp_path, settings()) as host:
+        assert host.change("POST", "/admin/flags", {"v2_enabled": False}).status == 200
+        assert host.stop() == 0
+        host.run = "run-2"
+        host.start()
+        flags = host.ask("GET", "/admin/flags").json["flags"]
+        assert (flags["mode"], flags["v2_enabled"], flags["latched"]) == ("primary", False, True)
+
+
+def test_counters_shown_never_go_back_when_control_is_killed(host: ControlHost) -> None:
+    worker = host.connect()
+    for requests in (5, 50):
+        worker.report(worker_tally(requests))
+        wait_for_total(host, requests)
+    host.kill()
+    host.start()
+    assert parse(host.metrics()).total("shadow_requests_total") == 50
+    again = host.connect()
+    again.report(worker_tally(60))
+    wait_for_total(host, 60)
+
+
+def test_counters_go_on_in_the_next_run_and_what_was_under_way_is_accounted_for(host: ControlHost) -> None:
+    worker, judge = host.connect("worker-0", "w1"), host.connect("judge-0", "j1")
+    worker.report(worker_tally(10))
+    judge.report(judge_tally(match=8))
+    wait_for_total(host, 8, "shadow_comparisons_total")
+    wait_for_total(host, 10)
+    worker.close()
+    judge.close()
+    assert host.stop() == 0
+    for run in ("run-2", "run-3"):
+        host.run = run
+        host.start()
+        assert parse(host.metrics()).total("shadow_dropped_total", reason="judge_lost") == 2
+        assert_identities(host.metrics())
+        assert host.stop() == 0
+
+
+def test_the_last_reports_are_kept_when_control_is_told_to_end(host: ControlHost) -> None:
+    worker = host.connect()
+    worker.snapshot()
+    worker.report(worker_tally(7))
+    host.process.send_signal(signal.SIGTERM)
+    worker.report(worker_tally(9))
+    worker.close()
+    assert host.process.wait(10) == 0
+    host.start()
+    assert parse(host.metrics()).total("shadow_requests_total") == 9
+
+
+def test_it_ends_with_its_supervisor(host: ControlHost) -> None:
+    assert host.supervisor_dies() == 0
+    assert "the supervisor is gone" in host.log
+
+
+def test_signals_meant_for_the_terminal_are_ignored(host: ControlHost) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        host.process.send_signal(number)
+    assert host.ask("GET", "/healthz").body == b"ok\n"
+
+
+# A state file that fails
+
+
+def test_an_unreadable_state_file_is_kept_aside_and_every_service_starts_in_primary(host: ControlHost) -> None:
+    host.stop()
+    for path in host.state_dir.glob("state.db*"):
+        path.unlink()
+    (host.state_dir / "state.db").write_bytes(b"spoilt" * 1000)
+    host.start()
+    assert host.mode() == "primary"
+    assert "STATE LOST" in host.log
+    (kept,) = host.state_dir.glob("state.db.unreadable-*")
+    assert kept.read_bytes() == b"spoilt" * 1000
+    host.kill()
+    host.start()
+    assert host.mode() == "primary"
+    assert host.change("POST", "/admin/enable-shadow-mode").status == 200
+    host.kill()
+    host.start()
+    assert host.mode() == "shadow"
+
+
+def test_a_state_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "state.db").symlink_to("/etc/passwd")
+    host = ControlHost(tmp_path, settings())
+    with pytest.raises(AssertionError, match="not a plain file"):
+        host.__enter__()
+    host.__exit__()
+    assert host.process.returncode == 1
+
+
+def test_when_the_disk_refuses_only_a_less_bold_change_takes_effect(host: ControlHost) -> None:
+    host.change("PUT", MODE_PATH, PRIMARY)
+    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    bolder = host.change("PUT", MODE_PATH, SHADOW)
+    assert (bolder.status, host.mode()) == (503, "primary")
+    assert "nothing was applied" in bolder.json["detail"]
+    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert host.change("PUT", MODE_PATH, SHADOW).status == 200
+    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    kill_switch = host.change("POST", "/admin/flags", {"v2_enabled": False})
+    assert (kill_switch.status, host.mode()) == (503, "primary")
+    assert "mode primary is in force" in kill_switch.json["detail"]
+    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    wait_until(lambda: "stored at last" in host.log, "the change on the disk")
+    host.kill()
+    host.start()
+    assert host.mode() == "primary"
+
+
+# Health and readiness
+
+
+def of(primary: int, candidate: int, **more: Any) -> Settings:
+    body = service(primary=f"http://127.0.0.1:{primary}")
+    body["candidate"]["url"] = f"http://127.0.0.1:{candidate}"
+    return Settings.model_validate({"services": {"ranker": body}, **more})
+
+
+def test_readiness_needs_a_worker_and_the_primary_and_never_the_candidate(tmp_path: Path) -> None:
+    with backend() as primary, refusing_port() as candidate, ControlHost(tmp_path, of(primary, candidate)) as host:
+        waiting = host.ask("GET", "/readyz")
+        assert (waiting.status, waiting.json["errors"]) == (503, [{"process": "worker", "why": "none is connected"}])
+        host.connect().snapshot()
+        assert host.ask("GET", "/readyz").json == {"ready": True}
+        wait_until(lambda: "candidate is down" in host.log, "the warning")
+
+
+def test_a_primary_that_is_down_is_named(tmp_path: Path) -> None:
+    with refusing_port() as primary, ControlHost(tmp_path, of(primary, 1)) as host:
+        host.connect().snapshot()
+        errors = host.ask("GET", "/readyz").json["errors"]
+        assert errors == [{"service": "ranker", "primary": "v1", "why": "connection refused"}]
+        assert host.ask("GET", "/healthz").status == 200
+
+
+# Its log
+
+
+def test_log_lines_are_json_when_asked_for(tmp_path: Path) -> None:
+    with ControlHost(tmp_path, settings(log_format="json")) as host:
+        host.change("PUT", MODE_PATH, PRIMARY)
+        lines = [json.loads(line) for line in host.log.splitlines()]
+        changed = next(line for line in lines if line["event"] == "changed")
+        assert (changed["process"], changed["service"], changed["before"], changed["after"]) == (
+            "control",
+            "ranker",
+            "shadow",
+            "primary",
+        )
+        assert {"timestamp", "level"} <= changed.keys()
