@@ -21,6 +21,7 @@ from proxy.http.response_head import ResponseHead
 from proxy.http.upstream import Upstream
 from proxy.ipc.pairs import Side
 from proxy.worker.budget import ByteBudget
+from proxy.worker.capture import Capture
 from proxy.worker.stats import LegStats, ServiceStats
 
 NEVER = float("inf")
@@ -78,9 +79,6 @@ class MirroredCopy:
 
     # What most copies never touch stands here, so that making one sets only what differs.
     _connection: BackendConnection | None = None
-    _capture: bytes | list[bytes] = b""
-    _size = 0
-    _held = 0
     request_held = 0
     _started_at = 0.0
     _sent_at = 0.0
@@ -94,6 +92,7 @@ class MirroredCopy:
         self._owner: CopyOwner | None = owner
         self._request = request
         self._to_head = to_head
+        self._capture = Capture(target.budget, target.max_body)
 
     def start(self, now: float) -> None:
         """Send it; `now` is when the served request was sent."""
@@ -127,22 +126,24 @@ class MirroredCopy:
     def tick(self, now: float) -> None:
         """Deadline: after the start or the end of the served answer, the later. Lifetime: from the start."""
         settings = self._target.settings
-        if now >= self._started_at + settings.lifetime and self.served_at == NEVER:
-            self.drop(Drop.TOO_LARGE)
-        elif self.served_at != NEVER and now >= max(self._started_at, self.served_at) + settings.deadline:
+        is_old = now >= self._started_at + settings.lifetime
+        if self.served_at == NEVER:
+            if is_old:
+                self.drop(Drop.TOO_LARGE)
+        elif is_old or now >= max(self._started_at, self.served_at) + settings.deadline:
             self._failed(Failure(Cause.DEADLINE))
 
     def drop(self, reason: Drop) -> None:
         """End without an outcome."""
         owner = self._end()
         if owner is not None:
-            self._target.budget.release(self._held)
+            self._capture.release()
             owner.mirror_dropped(reason)
 
     def abandon(self) -> None:
         """End because the exchange gave the comparison up; it hears nothing more."""
         if self._end() is not None:
-            self._target.budget.release(self._held)
+            self._capture.release()
 
     # --- the backend connection's side
 
@@ -178,53 +179,37 @@ class MirroredCopy:
     # --- ending
 
     def _take(self, extra: int, data: bytes, *, complete: bool) -> None:
-        """Capture bytes; whatever goes wrong in here ends this copy and nothing else."""
+        """Keep bytes; whatever goes wrong in here ends this copy and nothing else."""
         try:
-            self._capture_bytes(extra, data, complete=complete)
+            self._keep(extra, data, complete=complete)
         except Exception as bug:  # noqa: BLE001  the edge between the data plane and a comparison
             self._target.bugs.caught("mirror", bug)
             self._target.stats.failure("mirror", FailureKind.INTERNAL)
             self.drop(Drop.INCOMPLETE)
 
-    def _capture_bytes(self, extra: int, data: bytes, *, complete: bool) -> None:
-        """Keep bytes within the cap and the budget."""
+    def _keep(self, extra: int, data: bytes, *, complete: bool) -> None:
         if complete:
             self._connection = None
-        room = self._target.max_body - self._size
-        cut = len(data) > room
-        if cut:
-            data = data[:room]
-        size = len(data) + extra
-        if not self._target.budget.take(size):
+        capture = self._capture
+        if not capture.take(data, extra):
             self.drop(Drop.MEMORY_FULL)
-            return
-        self._held += size
-        self._size += len(data)
-        if not self._capture:
-            self._capture = data
-        elif isinstance(self._capture, bytes):
-            self._capture = [self._capture, data]
-        else:
-            self._capture.append(data)
-        if cut or complete:
-            self._answered(cut=cut)
+        elif complete or capture.is_cut:
+            self._answered()
 
-    def _answered(self, *, cut: bool) -> None:
-        head = self.head
+    def _answered(self) -> None:
+        head, capture = self.head, self._capture
         owner = self._end()
         if owner is None or head is None:
             return
         duration = monotonic() - self._sent_at
         self._leg.answered(head.status, duration)
-        capture = self._capture
-        body = capture if isinstance(capture, bytes) else b"".join(capture)
-        owner.mirrored(Side(head.status, duration, head.fields, body, cut), self._held)
+        owner.mirrored(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), capture.held)
 
     def _failed(self, failure: Failure) -> None:
         owner = self._end()
         if owner is None:
             return
-        self._target.budget.release(self._held)
+        self._capture.release()
         self._leg.failed()
         self._target.stats.failure("mirror", failure.kind)
         owner.mirrored(Side(0, monotonic() - self._started_at, failure=failure.kind), 0)

@@ -15,6 +15,7 @@ from proxy.core.routing import EndpointRoute
 from proxy.http.request_head import RequestHead
 from proxy.http.response_head import ResponseHead
 from proxy.ipc.pairs import Side
+from proxy.worker.capture import Capture
 from proxy.worker.mirror import MirroredCopy
 
 if TYPE_CHECKING:
@@ -33,10 +34,7 @@ class Pairing:
     # What most exchanges never touch stands here, so that making one sets only what differs.
     _request: list[bytes] | None = None
     _request_size = 0
-    _answer: bytes | list[bytes] = b""
-    _answer_size = 0
-    _cut = False
-    _held = 0
+    _mirrored_held = 0
     _served: Side | None = None
     _mirrored: Side | None = None
     _copy: MirroredCopy | None = None
@@ -47,6 +45,7 @@ class Pairing:
         self._service = service
         self._endpoint = endpoint
         self._exchange = Exchange(_HELD if mirrors else _OFF)
+        self._capture = Capture(service.budget, service.mirror.max_body)
 
     # --- what serving tells
 
@@ -66,28 +65,13 @@ class Pairing:
         """Keep answer bytes for the comparison, up to the cap; `extra` counts what is kept with them."""
         if self._exchange.mirror not in _WANTED:
             return
-        room = self._service.mirror.max_body - self._answer_size
-        if len(data) > room:
-            data = data[:room]
-            self._cut = True
-        size = len(data) + extra
-        if not self._service.budget.take(size):
+        if not self._capture.take(data, extra):
             self._give_up(Drop.MEMORY_FULL)
-            return
-        self._answer_size += len(data)
-        self._held += size
-        if not self._answer:
-            self._answer = data
-        elif isinstance(self._answer, bytes):
-            self._answer = [self._answer, data]
-        else:
-            self._answer.append(data)
 
     def answered(self, head: ResponseHead, duration: float, now: float) -> None:
         """The client has the whole answer, which took the serving backend `duration` seconds."""
-        kept = self._answer
-        body = kept if isinstance(kept, bytes) else b"".join(kept)
-        self._end(Side(head.status, duration, head.fields, body, self._cut), now)
+        capture = self._capture
+        self._end(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), now)
 
     def not_answered(self, failure: FailureKind, now: float) -> None:
         """The client has no answer of the serving backend's, or only a part of one."""
@@ -106,7 +90,7 @@ class Pairing:
         """The copy has an outcome, whose `held` bytes are taken from the budget."""
         self._copy = None
         self._mirrored = outcome
-        self._held += held
+        self._mirrored_held = held
         self._do(self._exchange.on(_MIRRORED))
 
     def mirror_dropped(self, reason: Drop) -> None:
@@ -161,9 +145,9 @@ class Pairing:
             self._do(self._exchange.on(Event.MIRROR_DROPPED))
 
     def _free(self) -> None:
-        self._service.budget.release(self._held + self._request_size)
-        self._held = self._request_size = 0
-        self._answer = b""
+        self._capture.release()
+        self._service.budget.release(self._mirrored_held + self._request_size)
+        self._mirrored_held = self._request_size = 0
         self._request = None
 
     # --- both sides
@@ -194,9 +178,8 @@ class Pairing:
         service = self._service
         refused = self._refused or _ours(served) or _ours(mirrored)
         if refused is None:
-            service.budget.used += served.size + mirrored.size - self._held
-            self._held = 0
             pair = served, mirrored
+            service.budget.used += served.size + mirrored.size  # the link's from here; what was held goes below
             refused = service.link.offer(service.stats, service.app.snapshot, service.index, self._endpoint.index, pair)
         if refused is not None:
             service.stats.drop(refused)

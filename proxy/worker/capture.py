@@ -1,0 +1,45 @@
+"""Bytes of an answer kept for its comparison: within the cap of a body, and within the byte budget."""
+
+from proxy.worker.budget import ByteBudget
+
+
+class Capture:
+    """What is kept of one answer. `held` bytes are taken from the budget until they are released or handed over."""
+
+    held = 0
+    size = 0
+    is_cut = False
+    _kept: bytes | list[bytes] = b""
+
+    def __init__(self, budget: ByteBudget, cap: int) -> None:
+        self._budget = budget
+        self._cap = cap
+
+    def take(self, data: bytes, extra: int) -> bool:
+        """Keep body bytes up to the cap, and count `extra` kept elsewhere; False if the budget is exhausted."""
+        room = self._cap - self.size
+        if len(data) > room:
+            data = data[:room]
+            self.is_cut = True
+        size = len(data)
+        if not self._budget.take(size + extra):
+            return False
+        self.held += size + extra
+        self.size += size
+        if not self._kept:
+            self._kept = data
+        elif isinstance(self._kept, bytes):
+            self._kept = [self._kept, data]
+        else:
+            self._kept.append(data)
+        return True
+
+    def body(self) -> bytes:
+        """What was kept of the body."""
+        return self._kept if isinstance(self._kept, bytes) else b"".join(self._kept)
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._budget.release(self.held)
+        self.held = self.size = 0
+        self._kept = b""

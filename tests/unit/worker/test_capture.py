@@ -1,0 +1,43 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.worker.budget import ByteBudget
+from proxy.worker.capture import Capture
+
+
+@given(st.lists(st.binary(max_size=20), max_size=10), st.integers(0, 60))
+def test_what_is_kept_is_the_beginning_up_to_the_cap(pieces: list[bytes], cap: int) -> None:
+    budget = ByteBudget(1000)
+    capture = Capture(budget, cap)
+    assert all(capture.take(piece, 0) for piece in pieces)
+    whole = b"".join(pieces)
+    assert capture.body() == whole[:cap]
+    assert capture.is_cut == (len(whole) > cap)
+    assert budget.used == capture.held == len(capture.body())
+
+
+def test_fields_count_against_the_budget_but_not_against_the_cap() -> None:
+    budget = ByteBudget(1000)
+    capture = Capture(budget, 4)
+    assert capture.take(b"body", 100)
+    assert not capture.is_cut
+    assert budget.used == capture.held == 104
+
+
+def test_an_exhausted_budget_keeps_nothing_more() -> None:
+    budget = ByteBudget(10)
+    capture = Capture(budget, 100)
+    assert capture.take(b"12345678", 0)
+    assert not capture.take(b"9abc", 0)
+    assert capture.body() == b"12345678"
+    assert budget.used == 8
+
+
+def test_releasing_gives_everything_back_once() -> None:
+    budget = ByteBudget(100)
+    capture = Capture(budget, 100)
+    capture.take(b"body", 10)
+    capture.release()
+    capture.release()
+    assert budget.used == 0
+    assert capture.body() == b""
