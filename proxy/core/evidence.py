@@ -38,27 +38,30 @@ def fold(reports: Iterable[Report], alive: frozenset[str]) -> Tally:
     for report in kept:
         gone = report.incarnation not in alive
         total.add(report.tally.without_gauges() if gone else report.tally)
-        for service, reason, lost in _lost_with(report, verdicts, alive, gone=gone):
-            total.count(DROPPED, (service, reason), lost)
+        for service, lost in _lost_with_worker(report.tally) if gone else ():
+            total.count(DROPPED, (service, Drop.INCOMPLETE), lost)
+    for service, lost in _lost_with_judges(total, verdicts, alive):
+        total.count(DROPPED, (service, Drop.JUDGE_LOST), lost)
     total.counts.pop(PAIRS_OFFERED.name, None)
     return total
 
 
-def _lost_with(
-    report: Report, verdicts: dict[str, Tally], alive: frozenset[str], *, gone: bool
-) -> Iterable[tuple[str, Drop, int]]:
-    for (service, judge), offered in report.tally.counts.get(PAIRS_OFFERED.name, {}).items():
+def _lost_with_judges(total: Tally, verdicts: dict[str, Tally], alive: frozenset[str]) -> Iterable[tuple[str, int]]:
+    """What all workers offered to judges that are gone, minus the verdicts these had reported."""
+    for (service, judge), offered in total.counts.get(PAIRS_OFFERED.name, {}).items():
         if judge not in alive:
             judged = verdicts[judge].total(COMPARISONS, service=service) if judge in verdicts else 0
             if offered > judged:
-                yield service, Drop.JUDGE_LOST, offered - judged
-    if gone:
-        tally = report.tally
-        for service in {labels[0] for labels in tally.counts.get(MIRRORS.name, {})}:
-            mirrored = tally.total(MIRRORS, service=service, result=MirrorResult.MIRRORED)
-            ended = tally.total(DROPPED, service=service) + tally.total(PAIRS_OFFERED, service=service)
-            if mirrored > ended:
-                yield service, Drop.INCOMPLETE, mirrored - ended
+                yield service, offered - judged
+
+
+def _lost_with_worker(tally: Tally) -> Iterable[tuple[str, int]]:
+    """What a worker that is gone had mirrored, minus what it had dropped or offered."""
+    for service in {labels[0] for labels in tally.counts.get(MIRRORS.name, {})}:
+        mirrored = tally.total(MIRRORS, service=service, result=MirrorResult.MIRRORED)
+        ended = tally.total(DROPPED, service=service) + tally.total(PAIRS_OFFERED, service=service)
+        if mirrored > ended:
+            yield service, mirrored - ended
 
 
 AGREED = ("match", "tolerated")

@@ -50,7 +50,6 @@ class Refused(StrEnum):
     HOST = "host"
     FRAMING = "framing"
     CODING = "coding"
-    UPGRADE = "upgrade"
     MAX_FORWARDS = "max_forwards"
     HEADER_BYTES = "header_bytes"
     HEADER_COUNT = "header_count"

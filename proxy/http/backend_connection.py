@@ -71,7 +71,7 @@ class BackendConnection(asyncio.Protocol):
     """See the module's theory of operation."""
 
     __slots__ = (
-        "_body", "_buffer", "_interims", "_lane", "_limits", "_owner", "_receiver", "_reusable", "_to_head",
+        "_body", "_buffer", "_idle_s", "_interims", "_lane", "_limits", "_owner", "_receiver", "_reusable", "_to_head",
         "_transport", "_turn", "deadline", "deadline_cause", "idle_until", "opened_at", "request_open", "used",
     )  # fmt: skip
 
@@ -87,6 +87,7 @@ class BackendConnection(asyncio.Protocol):
         self._to_head = False
         self._interims = 0
         self._reusable = True
+        self._idle_s = NEVER
         self.used = False
         self.request_open = False
         self.opened_at = 0.0
@@ -159,8 +160,8 @@ class BackendConnection(asyncio.Protocol):
             if self._body is not None:
                 self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
 
-    def expire(self, now: float) -> None:
-        """Called by the worker's ticker."""
+    def tick(self, now: float) -> None:
+        """Enforce the deadline."""
         if self.deadline <= now:
             self._fail(self.deadline_cause)
 
@@ -180,7 +181,7 @@ class BackendConnection(asyncio.Protocol):
             return
         body = self._body
         if body is None:
-            self._read_head(receiver, self._buffer + data if self._buffer else data)
+            self._read_head(receiver, self._buffer + data if self._buffer else data, max(0, len(self._buffer) - 2))
         else:
             self._read_body(receiver, body, data)
 
@@ -213,8 +214,8 @@ class BackendConnection(asyncio.Protocol):
 
     # --- reading
 
-    def _read_head(self, receiver: Receiver, data: bytes) -> None:
-        end = find_response_head_end(data)
+    def _read_head(self, receiver: Receiver, data: bytes, start: int = 0) -> None:
+        end = find_response_head_end(data, start)
         if end is None:
             if not VERSION.startswith(data[: len(VERSION)]):
                 self._fail(Cause.PROTOCOL)
@@ -254,6 +255,7 @@ class BackendConnection(asyncio.Protocol):
             self._finish(receiver, head, payload, head.keep_alive and not body.rest)
             return
         self._reusable = head.keep_alive and not isinstance(body, EofBody)
+        self._idle_s = _idle_s(head)
         self._body = body
         self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
         receiver.answer(head, payload, complete=False)
@@ -287,12 +289,11 @@ class BackendConnection(asyncio.Protocol):
                 receiver.answer_data(payload, [], complete=False)
             self._fail(Cause.TRUNCATED)
             return
-        self._leave(reusable=self._reusable and not body.rest, idle_s=NEVER)
+        self._leave(reusable=self._reusable and not body.rest, idle_s=self._idle_s)
         receiver.answer_data(payload, body.trailers, complete=True)
 
     def _finish(self, receiver: Receiver, head: ResponseHead, data: bytes, reusable: bool) -> None:  # noqa: FBT001  hot path
-        idle_s = NEVER if head.idle_s < 0 else head.idle_s - 1.0
-        self._leave(reusable=reusable and idle_s > 0, idle_s=idle_s)
+        self._leave(reusable=reusable, idle_s=_idle_s(head))
         receiver.answer(head, data, complete=True)
 
     def _leave(self, *, reusable: bool, idle_s: float) -> None:
@@ -303,7 +304,7 @@ class BackendConnection(asyncio.Protocol):
         self.used = True
         if self.request_open:
             self.abort()
-        elif reusable and self._transport is not None:
+        elif reusable and idle_s > 0 and self._transport is not None:
             self._owner.released(self, idle_s)
         else:
             self.close()
@@ -321,3 +322,8 @@ class BackendConnection(asyncio.Protocol):
         self.abort()
         if receiver is not None:
             receiver.failed(Failure(cause), reusable=untouched and cause is Cause.RESET)
+
+
+def _idle_s(head: ResponseHead) -> float:
+    """For how long the backend keeps an unused connection, a second early; NEVER if it did not say."""
+    return NEVER if head.idle_s < 0 else head.idle_s - 1.0

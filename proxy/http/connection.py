@@ -90,9 +90,6 @@ class Application(Protocol):
     def refuse(self, connection: "ClientConnection", refusal: Refusal, *, to_head: bool) -> None:
         """Write the answer to a request that goes to no backend, and count it."""
 
-    def closed(self, connection: "ClientConnection") -> None:
-        """A connection has ended."""
-
 
 _FAULTS = {
     BodyFault.CHUNK: Refusal(400, Refused.CHUNK),
@@ -145,7 +142,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request and has no byte of one."""
-        return self._phase is _HEAD and not self._buffer
+        return self._phase is _HEAD and not self._buffer.strip(b"\r\n")
 
     # --- the exchange's side
 
@@ -216,10 +213,16 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Take no further request; an unused connection ends now."""
         if self.is_idle and self._transport is not None:
-            self._transport.close()
+            self._end(request_read=True)
 
-    def expire(self, now: float) -> None:
-        """Called by the worker's ticker."""
+    def give_up(self) -> None:
+        """End now, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._gone()
+
+    def tick(self, now: float) -> None:
+        """Enforce the deadlines."""
         if self._total_s and self._exchange is not None and now - self.arrived >= self._total_s:
             self._exchange.timed_out()
             return
@@ -252,8 +255,6 @@ class ClientConnection(asyncio.Protocol):
                 self._buffer += data
             else:
                 self._buffer = data
-                if self._requests:
-                    self.deadline = monotonic() + self._settings.timeouts.request_head
             self._advance()
         elif phase is _BODY:
             self._read_body(data)
@@ -281,7 +282,6 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         self._app.connections.discard(self)
         self._gone()
-        self._app.closed(self)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is sent."""
@@ -313,9 +313,11 @@ class ClientConnection(asyncio.Protocol):
         finally:
             self._advancing = False
         if self._half_closed and self._phase is _HEAD:
-            self._leave()  # what is left in the buffer can never become a request
+            self._end(request_read=True)  # what is left in the buffer can never become a request
         elif self._write_paused and len(self._buffer) > self._limits.pipeline_bytes:
             self.pause_reading()
+        elif not self.is_idle and self._phase is _HEAD and self._requests:
+            self.deadline = monotonic() + self._settings.timeouts.request_head
 
     def _take_head(self) -> bool:
         """Begin the next request in the buffer; False if it is not complete or the connection ends."""
@@ -440,6 +442,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._turn.flush()
         if request_read:
+            self.deadline = monotonic() + self._settings.timeouts.client_stall
             self._transport.close()
             return
         self.resume_reading()
@@ -450,7 +453,8 @@ class ClientConnection(asyncio.Protocol):
     def _leave(self) -> None:
         """End without a further word."""
         if self._transport is not None:
-            self._transport.abort() if self._write_paused else self._transport.close()
+            self._turn.flush()
+            self._transport.abort() if self._transport.get_write_buffer_size() else self._transport.close()
         self._gone()
 
     def _gone(self) -> None:

@@ -24,6 +24,7 @@ _HOST = re.compile(
 )
 _MAX_LENGTH = 2**63 - 1
 _MAX_PORT = 65535
+_LONGEST_NAME = 64
 _VARYING = 32  # distinct values after which a name counts as varying
 _LINE_BYTES = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
 
@@ -131,7 +132,8 @@ class Lines(dict[bytes, "Field | None"]):
         if field is None:
             if len(self._names) >= self._most:
                 self._names.clear()
-            self._names[name] = 0 if _SECRET.search(name) else _VARYING
+            if len(name) <= _LONGEST_NAME:
+                self._names[name] = 0 if _SECRET.search(name) else _VARYING
         elif field.special is not Special.BAD and not _SECRET.search(name):
             self._remember(line, field)
         return field
@@ -223,6 +225,12 @@ def is_host(value: bytes) -> bool:
 def is_protected(name: bytes) -> bool:
     """Whether a lower-case name may not be nominated away by a Connection field."""
     return _PROTECTED.fullmatch(name) is not None
+
+
+def nominated_lines(tokens: tuple[bytes, ...], lines: list[bytes]) -> list[bytes]:
+    """The lines a Connection field asks to remove; protected names stay. RFC 9110 §7.6.1."""
+    names = {token for token in tokens if token not in {b"close", b"keep-alive"} and not is_protected(token)}
+    return [line for line in lines if name_of(line) in names] if names else []
 
 
 def name_of(line: bytes) -> bytes:

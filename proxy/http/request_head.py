@@ -22,8 +22,8 @@ from proxy.http.fields import (
     Field,
     Special,
     is_host,
-    is_protected,
     name_of,
+    nominated_lines,
     without_line,
     without_lines,
 )
@@ -119,12 +119,18 @@ def _first_fault(data: bytes, limits: Limits) -> Refusal | None:
     """What is wrong first, in the order of the bytes: then it cannot matter in which pieces they came."""
     line_end = data.find(b"\r\n", 0, limits.request_line + 2)
     most = limits.header_bytes if line_end >= 0 else min(limits.header_bytes, limits.request_line + 1)
-    bare = _BARE_LINE_END.search(data, 0, most)
+    bare = None if _ends_lines_well(data) else _BARE_LINE_END.search(data, 0, most)
     if bare is not None:
         return BAD_FIELD if 0 <= line_end < bare.start() else BAD_REQUEST_LINE
     if len(data) <= most:
         return None
     return HEAD_TOO_LONG if most == limits.header_bytes else LINE_TOO_LONG
+
+
+def _ends_lines_well(data: bytes) -> bool:
+    """Whether there is no bare CR or LF; by counting, since a dripping client has its head looked at ever again."""
+    pairs = data.count(b"\r\n")
+    return data.count(b"\n") == pairs and data.count(b"\r") - data.endswith(b"\r") == pairs
 
 
 def parse_request_head(head: bytes, limits: Limits, *, own_forwarded: bool = True) -> RequestHead | Refusal:
@@ -175,7 +181,7 @@ def _read_fields(parsed: RequestHead, head: bytes, lines: list[bytes], read: "Re
         if refusal is not None:
             return refusal
         if field.special is Special.CONNECTION:
-            removed += _nominated(field.tokens, lines)
+            removed += nominated_lines(field.tokens, lines)
     if not parsed.host and parsed.minor:
         return BAD_HOST
     if parsed.chunked and (parsed.length >= 0 or not parsed.minor):
@@ -296,12 +302,6 @@ _READ: Readers = {
     Special.LOOKALIKE: _bad,
 }
 _READ_FORWARDED_PASSES: Readers = {**_READ, Special.FORWARDED: _pass}
-
-
-def _nominated(tokens: tuple[bytes, ...], lines: list[bytes]) -> list[bytes]:
-    """The lines a Connection field asks to remove; protected names stay. RFC 9110 §7.6.1."""
-    names = {token for token in tokens if token not in {b"close", b"keep-alive"} and not is_protected(token)}
-    return [line for line in lines if name_of(line) in names] if names else []
 
 
 def _with(fields: bytes, line: bytes) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.config.models import Limits
-from proxy.http.fields import LINES, Field, Special, is_protected, name_of, without_line, without_lines
+from proxy.http.fields import LINES, Field, Special, name_of, nominated_lines, without_line, without_lines
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
@@ -75,10 +75,13 @@ class ResponseHead:
         return not (to_head or self.status < _FIRST_FINAL or self.status in BODILESS)
 
 
-def find_response_head_end(data: bytes) -> tuple[int, int] | None:
-    """Where the head in `data` ends and where what follows begins; None if more bytes are needed."""
-    strict = data.find(b"\n\r\n")
-    bare = data.find(b"\n\n", 0, strict + 1 if strict >= 0 else len(data))
+def find_response_head_end(data: bytes, start: int = 0) -> tuple[int, int] | None:
+    """Where the head in `data` ends and where what follows begins; None if more bytes are needed.
+
+    `start`: no end begins before it, as an earlier call saw.
+    """
+    strict = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, strict + 1 if strict >= 0 else len(data))
     if bare >= 0:
         return bare, bare + 2
     if strict < 0:
@@ -124,7 +127,7 @@ def _parse(head: bytes, most: int) -> ResponseHead | Malformed:
         if not _READ[field.special](parsed, field, removed):
             return Malformed.PROTOCOL
         if field.special is _CONNECTION and field.tokens not in _NOMINATE_NOTHING:
-            removed += _nominated(field.tokens, lines)
+            removed += nominated_lines(field.tokens, lines)
     if parsed.chunked and not _may_be_chunked(parsed, minor):
         return Malformed.PROTOCOL
     if removed:
@@ -148,11 +151,6 @@ def _without(removed: list[bytes], head: bytes, parsed: ResponseHead) -> bytes:
         return head
     lengths = [line for line in head.split(b"\r\n")[1:] if name_of(line) == b"content-length"]
     return without_lines(head, lengths) + b"\r\nContent-Length: %d" % parsed.length
-
-
-def _nominated(tokens: tuple[bytes, ...], lines: list[bytes]) -> list[bytes]:
-    names = {token for token in tokens if token not in {b"close", b"keep-alive"} and not is_protected(token)}
-    return [line for line in lines if name_of(line) in names] if names else []
 
 
 def _bad(_head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:

@@ -117,14 +117,7 @@ class Upstream:
             if not waiter.is_gone:
                 waiter.not_connected(Failure(Cause.POOL_WAIT))
         for connection in tuple(self.connections):
-            connection.expire(now)
-
-    def close(self) -> None:
-        """End the unused connections; those in use end after their exchange."""
-        self._closing = True
-        for connection in self.pool.idle:
-            connection.close()
-        self.pool.idle.clear()
+            connection.tick(now)
 
     def abort(self) -> None:
         """End everything, attempts to connect included."""
@@ -183,10 +176,13 @@ class Upstream:
             return targets
         failure = Failure(Cause.CONNECT_REFUSED)
         for family, address in targets:
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setblocking(False)  # noqa: FBT003  the socket API
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:  # no descriptor left
+                return Failure(Cause.INTERNAL)
+            try:
+                sock.setblocking(False)  # noqa: FBT003  the socket API
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with asyncio.timeout(self.timeouts.connect):
                     await asyncio.get_running_loop().sock_connect(sock, address)
             except TimeoutError:

@@ -27,10 +27,11 @@ from proxy.supervisor.children import Child
 from proxy.supervisor.sockets import StartError, address_of, listen, listen_unix
 
 RUNTIME_PREFIX = "shadow-proxy-"
+LONGEST_PLACE = 70  # a Unix socket's path has room for 107 bytes, sun_path of unix(7)
 READY_WITHIN_S = 20.0
 JUDGE_END_S = 5.0
 CONTROL_END_S = 5.0
-KILL_AFTER_DRAIN_S = 5.0
+KILL_AFTER_DRAIN_S = 10.0
 IDLE_S = 60.0
 
 
@@ -71,7 +72,7 @@ class _Lock:
             raise StartError(message) from None
         self._file.seek(0)
         self._remove(Path(self._file.read()))
-        self._runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+        self._runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX, dir=_place_for_sockets(self._path.parent)))
         self._file.truncate(0)
         self._file.write(str(self._runtime_dir))
         self._file.flush()
@@ -84,6 +85,11 @@ class _Lock:
     def _remove(self, runtime_dir: Path) -> None:
         if runtime_dir.name.startswith(RUNTIME_PREFIX) and not runtime_dir.is_symlink():
             shutil.rmtree(runtime_dir, ignore_errors=True)
+
+
+def _place_for_sockets(state_dir: Path) -> Path:
+    """The state directory, which nobody tidies up; the temporary one where that makes a socket's path too long."""
+    return state_dir if len(str(state_dir)) <= LONGEST_PLACE else Path(tempfile.gettempdir())
 
 
 class Supervisor:
@@ -181,7 +187,11 @@ class Supervisor:
         now = monotonic()
         due = [child for child in self._children if child.due is not None and child.due <= now]
         for child in due:
-            child.start()
+            try:
+                child.start()
+            except OSError as wrong:
+                child.due = child.restarts.died(now)
+                self._log.error("process_not_started", child=child.name, why=str(wrong))
         if due:
             self._write_processes()
 
@@ -199,8 +209,11 @@ class Supervisor:
             "processes": [child.describe() for child in self._children],
         }
         fresh = self._runtime_dir / f"{PROCESSES_FILE}.new"
-        fresh.write_text(json.dumps(view))
-        fresh.replace(self._runtime_dir / PROCESSES_FILE)
+        try:
+            fresh.write_text(json.dumps(view))
+            fresh.replace(self._runtime_dir / PROCESSES_FILE)
+        except OSError as wrong:
+            self._log.error("processes_not_written", why=str(wrong))
 
     def _end(self) -> None:
         for listener in self._listeners:
@@ -216,7 +229,9 @@ class Supervisor:
 
 
 def _end_all(group: list[Child], longest_s: float) -> None:
+    """End a group together; the slowest decides how long it takes, `longest_s` at most."""
+    end = monotonic() + longest_s
     for child in group:
         child.signal(signal.SIGTERM)
     for child in group:
-        child.end(longest_s)
+        child.end(max(0.0, end - monotonic()))

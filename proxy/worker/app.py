@@ -62,7 +62,8 @@ class DataPlane:
         self._routes = Routes(self.settings, snapshot.modes)
         self.snapshot = snapshot.version
         for route, service in zip(self._routes.services, self._services, strict=True):
-            if route.mode is not Mode.SHADOW:
+            service.mirror.is_on = route.mirrors
+            if not route.mirrors:
                 service.mirror.drop_all(Drop.DRAINING)
 
     # --- requests
@@ -116,9 +117,6 @@ class DataPlane:
         answer = dated(answer, self.date())
         connection.write(without_body(answer) if to_head else answer)
 
-    def closed(self, connection: ClientConnection) -> None:
-        """A client connection has ended."""
-
     def date(self) -> bytes:
         """Now, as a Date value. RFC 9110 §5.6.7."""
         second = int(time())
@@ -147,10 +145,12 @@ class DataPlane:
     def tick(self, now: float, late: float) -> None:
         """Enforce every deadline; `late` is how many seconds this call came after its time."""
         self.stats.lag.add(late)
-        for connection in tuple(self.connections):
-            connection.expire(now)
-        for service in self._services:
-            service.tick(now)
+        ticks = [connection.tick for connection in self.connections] + [service.tick for service in self._services]
+        for tick in ticks:
+            try:
+                tick(now)
+            except Exception as bug:  # noqa: BLE001  one connection's bug must not stop everybody's clock
+                self.bugs.caught("tick", bug)
 
     # --- ending
 
@@ -158,6 +158,8 @@ class DataPlane:
         """Let answers in flight complete, for `longest_s` at most; then copies and pairs, for `copies_s` each."""
         self.is_draining = True
         await _until(self._clients_are_gone, longest_s)
+        for connection in tuple(self.connections):
+            connection.give_up()
         await _until(lambda: not any(service.mirror.copies for service in self._services), copies_s)
         for service in self._services:
             service.mirror.drop_all(Drop.DRAINING)

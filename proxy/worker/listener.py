@@ -1,12 +1,15 @@
 """The listening socket: accepting pauses at the connection limit and resumes below 95 % of it."""
 
 import asyncio
+import contextlib
+import resource
 import socket
 
 from proxy.http.connection import ClientConnection
 from proxy.worker.app import DataPlane
 
 _RESUME_SHARE = 0.95
+_OTHER_FILES = 256
 
 
 class Listener:
@@ -16,7 +19,7 @@ class Listener:
         self._sock = sock
         self._plane = plane
         self._server: asyncio.Server | None = None
-        self._limit = plane.settings.limits.connections
+        self._limit = min(plane.settings.limits.connections, _affordable(plane))
 
     async def open(self) -> None:
         """Accept clients."""
@@ -42,4 +45,12 @@ class Listener:
         if self._server is not None and held >= self._limit:
             self.pause()
         elif self._server is None and held < self._limit * _RESUME_SHARE and not self._plane.is_draining:
-            await self.open()
+            with contextlib.suppress(OSError):  # no descriptor left: tried again at the next tick
+                await self.open()
+
+
+def _affordable(plane: DataPlane) -> int:
+    """The client connections that open files allow: each may need a backend's, and mirrors need theirs."""
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    mirrors = sum(service.mirror.max_connections for service in plane.settings.services.values())
+    return max(1, (open_files - _OTHER_FILES - mirrors) // 2)

@@ -46,6 +46,7 @@ class MirrorTarget:
     budget: ByteBudget
     stats: ServiceStats
     bugs: Bugs
+    is_on: bool = True
     copies: "set[MirroredCopy]" = field(default_factory=set)
     in_flight: int = 0
     max_body: int = 0

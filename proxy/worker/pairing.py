@@ -6,10 +6,11 @@ within the byte budget; when a cap is met the comparison is given up, never the 
 waited for, and whatever goes wrong in here ends the comparison, is counted, and reaches no client.
 """
 
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from proxy.core.exchange import Command, Event, Exchange, Mirror
+from proxy.core.exchange import Command, Event, Exchange, IllegalEventError, Mirror
 from proxy.core.reasons import Drop, FailureKind
 from proxy.core.routing import EndpointRoute
 from proxy.http.request_head import RequestHead
@@ -65,24 +66,36 @@ class Pairing:
         """Keep answer bytes for the comparison, up to the cap; `extra` counts what is kept with them."""
         if self._exchange.mirror not in _WANTED:
             return
-        if not self._capture.take(data, extra):
-            self._give_up(Drop.MEMORY_FULL)
+        try:
+            if not self._capture.take(data, extra):
+                self._give_up(Drop.MEMORY_FULL)
+        except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
+            self._broke(bug)
 
     def answered(self, head: ResponseHead, duration: float, now: float) -> None:
         """The client has the whole answer, which took the serving backend `duration` seconds."""
-        capture = self._capture
-        self._end(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), now)
+        try:
+            capture = self._capture
+            self._end(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), now)
+        except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
+            self._broke(bug)
 
     def not_answered(self, failure: FailureKind, now: float) -> None:
         """The client has no answer of the serving backend's, or only a part of one."""
-        self._end(Side(0, 0.0, failure=failure), now)
+        try:
+            self._end(Side(0, 0.0, failure=failure), now)
+        except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
+            self._broke(bug)
 
     def client_gone(self, now: float) -> None:
         """The client left; a copy already sent runs to its end."""
-        self._drop = Drop.CLIENT_GONE
-        if self._copy is not None:
-            self._copy.served_at = now
-        self._do(self._exchange.on(Event.CLIENT_GONE))
+        try:
+            self._drop = Drop.CLIENT_GONE
+            if self._copy is not None:
+                self._copy.served_at = now
+            self._do(self._exchange.on(Event.CLIENT_GONE))
+        except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
+            self._broke(bug)
 
     # --- what the copy tells
 
@@ -113,6 +126,9 @@ class Pairing:
 
     def _start_copy(self, served_head: bytes, head: RequestHead) -> None:
         service = self._service
+        if not service.mirror.is_on:
+            self._give_up(Drop.DRAINING)
+            return
         if not service.mirror.has_room():
             self._give_up(Drop.IN_FLIGHT_FULL)
             return
@@ -128,7 +144,8 @@ class Pairing:
     def _broke(self, bug: Exception) -> None:
         self._service.app.bugs.caught("mirror", bug)
         self._service.stats.failure("mirror", FailureKind.INTERNAL)
-        self._give_up(Drop.INCOMPLETE)
+        with suppress(IllegalEventError):  # the bug may have left the exchange in any state
+            self._give_up(Drop.INCOMPLETE)
 
     def _give_up(self, reason: Drop) -> None:
         """End the comparison; what was kept for it is let go of."""
@@ -169,6 +186,7 @@ class Pairing:
                 self._offer()
             elif command is _COUNT_DROP:
                 self._service.stats.drop(self._drop)
+            else:
                 self._free()
 
     def _offer(self) -> None:
@@ -176,14 +194,14 @@ class Pairing:
         assert served is not None
         assert mirrored is not None
         service = self._service
-        refused = self._refused or _ours(served) or _ours(mirrored)
+        switched_off = None if service.mirror.is_on else Drop.DRAINING
+        refused = self._refused or switched_off or _ours(served) or _ours(mirrored)
         if refused is None:
             pair = served, mirrored
             service.budget.used += served.size + mirrored.size  # the link's from here; what was held goes below
             refused = service.link.offer(service.stats, service.app.snapshot, service.index, self._endpoint.index, pair)
         if refused is not None:
             service.stats.drop(refused)
-        self._free()
 
 
 def _ours(side: Side) -> Drop | None:

@@ -42,9 +42,10 @@ class Worker:
         hello = Hello(boot.process, boot.incarnation, os.getpid())
         self._channel = ControlChannel(boot.control_socket, hello, self._plane.adopt)
         self._ending = asyncio.Event()
+        self._failed = False
 
-    async def run(self) -> None:
-        """Serve until told to end; then drain, report and leave."""
+    async def run(self) -> int:
+        """Serve until told to end; then drain, report and leave with an exit code."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._plane.bugs.handle)
         loop.add_signal_handler(signal.SIGTERM, self._ending.set)
@@ -57,13 +58,24 @@ class Worker:
         gc.collect()
         gc.freeze()
         self._boot.announce_ready()
-        await self._ending.wait()
+        await self._end_or_failure(control, ticker, reporter)
         self._listener.close()
         await self._plane.drain(self._plane.settings.timeouts.drain)
         for task in (reporter, ticker):
             task.cancel()
         await self._channel.send_last(self._report_now(), longest_s=1.0)
         control.cancel()
+        return 1 if self._failed else 0
+
+    async def _end_or_failure(self, *own: asyncio.Task[None]) -> None:
+        """Wait for the end; a task of ours that dies first is one: a worker without clock or control is no worker."""
+        ending = asyncio.create_task(self._ending.wait())
+        done, _ = await asyncio.wait({ending, *own}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {ending}:
+            self._failed = True
+            bug = task.exception()
+            if bug is not None:
+                self._plane.bugs.caught("worker", bug)
 
     def _end_with_supervisor(self) -> None:
         asyncio.get_running_loop().remove_reader(self._boot.fds["alive"])
@@ -105,10 +117,10 @@ def main() -> None:
     configure(boot.settings().log_format, boot.process)
     _raise_file_limit()
 
-    async def serve() -> None:
-        await Worker(boot).run()
+    async def serve() -> int:
+        return await Worker(boot).run()
 
-    uvloop.run(serve())
+    sys.exit(uvloop.run(serve()))
 
 
 def _raise_file_limit() -> None:

@@ -109,7 +109,7 @@ class ServedExchange:
         else:
             if complete:
                 self._sent_at = monotonic()
-                backend.expect_by(self._sent_at + self._service.first_byte_s, Cause.FIRST_BYTE_TIMEOUT)
+                self._expect_answer(backend)
             backend.send_more(framed, request_complete=complete)
         self._pairing.request(framed, self._request_head, self._head, complete=complete)
 
@@ -151,6 +151,8 @@ class ServedExchange:
         client_head = self._client_head(head)
         if self._answer_chunked:
             body = chunk(data) + (last_chunk([]) if complete else b"")
+        if complete:
+            self._backend = None  # it serves another exchange from here on
         self._client.write(client_head + body)
         self._pairing.answer(len(head.fields), data)
         if complete:
@@ -165,6 +167,8 @@ class ServedExchange:
             body = chunk(data)
             if complete:
                 body += last_chunk(trailers if self._head.takes_trailers else [])
+        if complete:
+            self._backend = None
         if body:
             self._client.write(body)
         self._pairing.answer(0, data)
@@ -217,7 +221,6 @@ class ServedExchange:
 
     def _served(self) -> None:
         """The last byte is with the client."""
-        self._backend = None
         head = self._answer_head
         assert head is not None
         self.is_gone = True
@@ -264,23 +267,32 @@ class ServedExchange:
         self._pairing.client_gone(now)
 
     def client_paused(self) -> None:
-        """The client does not read."""
-        if self._backend is not None:
+        """The client does not read: of this answer, if it has begun, or of an earlier one."""
+        if self._backend is not None and self._answer_head is not None:
             self._backend.pause_reading()
 
     def client_resumed(self) -> None:
         """It reads again."""
-        if self._backend is not None:
+        if self._backend is not None and self._answer_head is not None:
             self._backend.resume_reading()
 
     def backend_paused(self) -> None:
-        """The backend does not take the body."""
-        self._client.pause_reading()
+        """The backend does not take the body; it has as long for it as for its answer."""
+        if not self._request_done:
+            self._client.pause_reading()
+            if self._backend is not None:
+                self._expect_answer(self._backend)
 
     def backend_resumed(self) -> None:
         """It does again; a client whose request is read is not ours to wake."""
         if not self._request_done:
             self._client.resume_reading()
+            if self._backend is not None and self._answer_head is None:
+                self._backend.expect_by(NEVER, Cause.FIRST_BYTE_TIMEOUT)
+
+    def _expect_answer(self, backend: BackendConnection) -> None:
+        if self._answer_head is None:
+            backend.expect_by(monotonic() + self._service.first_byte_s, Cause.FIRST_BYTE_TIMEOUT)
 
     def _drop_backend(self) -> None:
         backend, self._backend = self._backend, None
