@@ -6,10 +6,12 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench compose constraints clean
+.PHONY: help install setup demo test check bench compose constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/run.stamp ## shadow-proxy alone, as .venv/bin/shadow-proxy
 
 setup: .venv/dev.stamp ## environment and development tools, in exactly the versions of constraints.txt
 
@@ -54,9 +56,10 @@ clean: ## remove what the other targets made
 	@touch $@ .venv/run.stamp
 
 .venv-bench/dev.stamp: pyproject.toml constraints.txt
-	$(BENCH_PYTHON) -m venv .venv-bench
+	$(BENCH_PYTHON) -m venv .venv-bench || { rm -rf .venv-bench; exit 1; }
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# Half an environment would count as a whole one the next time.
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

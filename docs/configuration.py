@@ -21,7 +21,7 @@ HEAD = """\
 One YAML file, given by `shadow-proxy serve -c FILE`. Flags win over the environment, the environment over the file, the
 file over the defaults. In the environment a key is written `SHADOW_PROXY_` and its path, joined by `__`:
 `SHADOW_PROXY_SERVICES__RANKER__CANDIDATE__URL`. Unknown keys are errors. `shadow-proxy check -c FILE` names every error
-with its line and column.
+with its line and column, all at once.
 
 A duration is written like `250ms`, `90s`, `10m`, `2h`; a size like `512B`, `64KiB`, `1MiB`.
 """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from proxy.cli.exits import CommandError, Exit
 from proxy.cli.options import DEFAULT_ADMIN
@@ -41,13 +41,21 @@ class AdminClient:
         self._make = _CONNECTIONS[parts.scheme]
         self._host, self._port = str(parts.hostname), port
 
-    def get(self, path: str) -> Any:
-        """The JSON at a path."""
-        return self._ask("GET", path, None)
+    def status(self) -> dict[str, Any]:
+        """The answer of `/api/v1/status`."""
+        said = self._ask("GET", STATUS, None)
+        services = said.get("services") if isinstance(said, dict) else None
+        if not isinstance(services, list) or not all(_has(one, "service", "mode") for one in services):
+            raise self.stranger("a status without services")
+        return dict(said)
 
-    def put(self, path: str, body: Mapping[str, Any], **query: str) -> Any:
-        """The JSON answer to a change."""
-        return self._ask("PUT", f"{path}?{urlencode(query)}" if query else path, json.dumps(body).encode())
+    def switch(self, service: str, mode: str, reason: str, *, dry_run: bool) -> dict[str, Any]:
+        """Ask for a mode; the answer, with the mode before and after."""
+        path = f"/api/v1/services/{quote(service, safe='')}/mode" + ("?dry_run=true" if dry_run else "")
+        said = self._ask("PUT", path, json.dumps({"mode": mode, "reason": reason}).encode())
+        if not (_has(said, "before", "after") and _has(said["before"], "mode") and _has(said["after"], "mode")):
+            raise self.stranger("a change without a mode")
+        return dict(said)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> Any:
         fields = {"Accept": "application/json"}
@@ -60,7 +68,7 @@ class AdminClient:
             connection.request(method, path, body, fields)
             answer = connection.getresponse()
             status, content = answer.status, answer.read(MAX_ANSWER)
-        except (OSError, HTTPException) as wrong:
+        except (OSError, HTTPException, UnicodeError) as wrong:
             raise self._unreachable(wrong) from wrong
         finally:
             connection.close()
@@ -75,13 +83,21 @@ class AdminClient:
             return said
         if isinstance(said, dict) and "status" in said:
             raise refusal(status, said)
+        raise self.stranger(str(status))
+
+    def stranger(self, what: str) -> CommandError:
+        """The end of a command that somebody else answered, with `what`."""
         advice = "check --admin: this may be the proxy port, or another program"
-        raise CommandError(Exit.UNREACHABLE, f"{self._url} answers {status}, not as a shadow-proxy", advice)
+        return CommandError(Exit.UNREACHABLE, f"{self._url} answers {what}, not as a shadow-proxy", advice)
 
     def _unreachable(self, wrong: Exception) -> CommandError:
         why = str(getattr(wrong, "strerror", None) or wrong) or type(wrong).__name__
         advice = "is it running? Start it with `shadow-proxy serve`, or give its place with --admin URL"
         return CommandError(Exit.UNREACHABLE, f"no answer from the admin port at {self._url}: {why}", advice)
+
+
+def _has(said: Any, *keys: str) -> bool:
+    return isinstance(said, dict) and said.keys() >= set(keys)
 
 
 def refusal(status: int, said: Mapping[str, Any]) -> CommandError:
@@ -105,8 +121,3 @@ def same_place(admin: str, token_file: Path | None) -> str:
     words = [] if admin == DEFAULT_ADMIN else ["--admin", admin]
     words += ["--token-file", str(token_file)] if token_file else []
     return "".join(f" {shlex.quote(word)}" for word in words)
-
-
-def service_path(service: str, rest: str) -> str:
-    """`/api/v1/services/{service}/…`."""
-    return f"/api/v1/services/{quote(service, safe='')}/{rest}"

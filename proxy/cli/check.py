@@ -12,12 +12,24 @@ import typer
 
 from proxy.cli.complaints import Format, as_github, as_json, as_text, counted, summary
 from proxy.cli.exits import Exit
-from proxy.cli.options import AdminListen, Ascii, Candidate, Config, Listen, Primary
+from proxy.cli.options import (
+    AdminListen,
+    Ascii,
+    Candidate,
+    Config,
+    InitialMode,
+    Listen,
+    LogFormat,
+    Primary,
+    StateDir,
+    Workers,
+)
 from proxy.cli.screen import Screen
 from proxy.config.flags import Flags
 from proxy.config.load import Loaded, load
-from proxy.config.problems import ConfigError, Problem, problem
-from proxy.config.token import TOKEN_VARIABLE, TokenError, read_token
+from proxy.config.problems import ConfigError, Place, Problem, problem
+from proxy.config.state_dir import default_state_dir
+from proxy.config.token import TOKEN_FILE, TOKEN_VARIABLE, TokenError, chosen_token, read_token
 from proxy.config.units import Origin
 
 _CONNECT_S = 3.0
@@ -30,6 +42,10 @@ def check(
     listen: Listen = None,
     admin_listen: AdminListen = None,
     *,
+    mode: InitialMode = None,
+    workers: Workers = None,
+    state_dir: StateDir = None,
+    log_format: LogFormat = None,
     connect: Annotated[bool, typer.Option("--connect", help="Also try to connect to every backend.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when there are warnings.")] = False,
     show_origin: Annotated[bool, typer.Option("--show-origin", help="List every setting and who set it.")] = False,
@@ -48,7 +64,16 @@ def check(
     Exit 0: fine · 1: a backend does not answer, or warnings with --strict · 2: errors.
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
     screen = Screen(ascii_only=ascii_only)
-    flags = Flags(primary=primary, candidate=candidate, listen=listen, admin_listen=admin_listen)
+    flags = Flags(
+        primary=primary,
+        candidate=candidate,
+        listen=listen,
+        admin_listen=admin_listen,
+        mode=mode,
+        workers=workers,
+        state_dir=state_dir,
+        log_format=log_format,
+    )
     try:
         loaded = load(config, flags)
     except ConfigError as wrong:
@@ -107,14 +132,18 @@ def _print_origins(screen: Screen, loaded: Loaded) -> None:
 
 
 def _token_problems(loaded: Loaded) -> Iterator[Problem]:
-    file = loaded.settings.admin.token_file
-    if file is None or TOKEN_VARIABLE in os.environ:
-        return
+    """What `serve` would say of the token somebody chose, or of the one that was made before."""
+    settings = loaded.settings
+    kept = (Path(settings.state_dir).expanduser() if settings.state_dir else default_state_dir()) / TOKEN_FILE
     try:
-        read_token(Path(file))
+        if chosen_token(settings) is None and os.path.lexists(kept):
+            read_token(kept)
     except TokenError as wrong:
-        path = ("admin", "token_file")
-        yield problem(loaded.stack.at(path), path, str(wrong))
+        if TOKEN_VARIABLE in os.environ:
+            yield problem(Place(TOKEN_VARIABLE), (), str(wrong))
+        else:
+            path = ("admin", "token_file") if settings.admin.token_file else ("state_dir",)
+            yield problem(loaded.stack.at(path), path, str(wrong))
 
 
 def _connection_problems(loaded: Loaded) -> Iterator[Problem]:

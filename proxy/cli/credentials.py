@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from proxy.cli.admin import AdminClient
 from proxy.cli.exits import CommandError, Exit
 from proxy.config.state_dir import default_state_dir
-from proxy.config.token import TOKEN_FILE, TOKEN_VARIABLE, TokenError, read_token
+from proxy.config.token import TOKEN_FILE, TOKEN_VARIABLE, TokenError, check_token, read_token
 
 
 def connect(url: str, token_file: Path | None) -> AdminClient:
@@ -20,18 +20,25 @@ def connect(url: str, token_file: Path | None) -> AdminClient:
 def find_token(url: str, token_file: Path | None, environ: Mapping[str, str] = os.environ) -> str | None:
     """The file's, else the environment's, else the default state directory's; None when there is none.
 
-    The last goes to loopback addresses only: nobody asked to send it anywhere.
-    Raises CommandError when the file somebody named, or one that is there, cannot be used.
+    The last goes to loopback addresses only: nobody asked to send it anywhere. One that is out of reach counts
+    as none. Raises CommandError when a token that was given, or is there, cannot be used.
     """
-    if token_file is None and environ.get(TOKEN_VARIABLE):
-        return environ[TOKEN_VARIABLE].strip()
-    kept = default_state_dir(environ) / TOKEN_FILE
-    if token_file is None and not (_is_loopback(url) and kept.exists()):
-        return None
     try:
-        return read_token(token_file or kept)
+        if token_file is not None:
+            return read_token(token_file)
+        if environ.get(TOKEN_VARIABLE):
+            return check_token(environ[TOKEN_VARIABLE], f"${TOKEN_VARIABLE}")
+        kept = default_state_dir(environ) / TOKEN_FILE
+        return read_token(kept) if _is_loopback(url) and _is_there(kept) else None
     except TokenError as wrong:
         raise CommandError(Exit.USAGE, str(wrong)) from wrong
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the folder is somebody else's
+        return False
 
 
 def _is_loopback(url: str) -> bool:

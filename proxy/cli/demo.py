@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from proxy.cli import scene
-from proxy.cli.admin import STATUS, AdminClient
+from proxy.cli.admin import AdminClient
 from proxy.cli.exits import CommandError, Exit
 from proxy.cli.options import Ascii
 from proxy.cli.screen import Screen
@@ -85,7 +85,7 @@ def _scene(built: Stage, bugs: str, rate: float) -> scene.Scene:
         urls=built.urls,
         token=read_token(built.token_file),
         token_file=built.token_file,
-        bugs=len(PLANTED[bugs]),
+        bugs=PLANTED[bugs],
         rate=rate,
         patient=rows.load()[0].id,
         program=scene.program(sys.executable, os.environ.get("PATH", ""), Path.cwd()),
@@ -117,7 +117,7 @@ def _keep_going(built: Stage, show: Callable[[], object], every_s: float) -> Non
 def _report(client: AdminClient, screen: Screen, elapsed_s: float) -> bool:
     """Print how it stands; False while there is nothing to print yet."""
     with suppress(CommandError):  # control is being started again
-        said = client.get(STATUS)
+        said = client.status()
         if scene.has_result(said["services"][0]):
             screen.line(scene.report(said, elapsed_s))
             return True
@@ -126,7 +126,7 @@ def _report(client: AdminClient, screen: Screen, elapsed_s: float) -> bool:
 
 def _lines(client: AdminClient, elapsed_s: float, width: int) -> list[Text]:
     try:
-        return list(scene.moving(client.get(STATUS), elapsed_s, width))
+        return list(scene.moving(client.status(), elapsed_s, width))
     except CommandError as wrong:  # control is being started again
         return [Text(str(wrong), "yellow")]
 
@@ -135,7 +135,7 @@ def _settled(client: AdminClient, result: LoadResult) -> Any:
     """The status once all that was sent is counted and judged, or after a few seconds what there is by then."""
     give_up = monotonic() + _SETTLE_S
     while True:
-        said = client.get(STATUS)
+        said = client.status()
         if monotonic() > give_up or scene.is_settled(said["services"][0], result):
             return said
         sleep(_TICK_S)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin import STATUS, AdminClient, same_place, service_path
+from proxy.cli.admin import AdminClient, same_place
 from proxy.cli.credentials import connect
 from proxy.cli.exits import CommandError, Exit
 from proxy.cli.options import DEFAULT_ADMIN, Admin, Ascii, DryRun, Json, Reason, TokenFile
@@ -42,8 +42,7 @@ def mode(
     _refuse_other_modes(wanted)
     client = connect(admin, token_file)
     name = service or _only_service(client)
-    query = {"dry_run": "true"} if dry_run else {}
-    said = client.put(service_path(name, "mode"), {"mode": wanted, "reason": reason}, **query)
+    said = client.switch(name, wanted, reason, dry_run=dry_run)
     if as_json:
         typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
     else:
@@ -59,7 +58,7 @@ def _refuse_other_modes(wanted: str) -> None:
 
 
 def _only_service(client: AdminClient) -> str:
-    names = [one["service"] for one in client.get(STATUS)["services"]]
+    names = [one["service"] for one in client.status()["services"]]
     if len(names) != 1:
         raise CommandError(Exit.USAGE, "which service?", f"name one of {', '.join(names)}")
     return str(names[0])

@@ -10,6 +10,14 @@ Primary = Annotated[str | None, typer.Option(metavar="URL", help="The trusted ba
 Candidate = Annotated[str | None, typer.Option(metavar="URL", help="The backend on trial.")]
 Listen = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where clients are served.")]
 AdminListen = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where the admin API and metrics are.")]
+InitialMode = Annotated[
+    str | None, typer.Option("--mode", metavar="primary|shadow", help="shadow mirrors, primary does not.")
+]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Data-plane processes.")]
+StateDir = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Where modes, evidence, audit log and token are kept.")
+]
+LogFormat = Annotated[str | None, typer.Option(metavar="text|json", help="How log lines look, on standard error.")]
 Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running proxy.")]
 TokenFile = Annotated[
     Path | None,

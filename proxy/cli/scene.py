@@ -10,11 +10,13 @@ from typing import Any
 from rich.text import Text
 
 from proxy.cli.admin import same_place
-from proxy.cli.figures import bare_percent, duration, many, milliseconds, percent
+from proxy.cli.figures import bare_percent, counts, duration, many, milliseconds, percent
 from proxy.cli.standing import Said, shortened, standing, why_nothing
+from proxy.demo.bugs import Bug
 from proxy.demo.load import LoadResult
 
 TOP = 5
+_LABEL = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Scene:
     urls: Mapping[str, str]
     token: str
     token_file: Path
-    bugs: int
+    bugs: Sequence[Bug]
     rate: float
     patient: str
     program: str = "shadow-proxy"
@@ -32,9 +34,12 @@ class Scene:
 
 def opening(scene: Scene, width: int) -> Iterator[Text]:
     """What stands above the moving part: addresses, the token, what to try."""
-    bugs = many(scene.bugs, "planted bug") if scene.bugs else "no planted bugs"
+    bugs = many(len(scene.bugs), "planted bug") + ", seen as:" if scene.bugs else "no planted bugs"
     yield _place("primary    v1", scene.urls["v1"], "scoring model, answers every client")
     yield _place("candidate  v2", scene.urls["v2"], f"its successor, {bugs}")
+    wide = max((len(bug.shows) for bug in scene.bugs), default=0)
+    for bug in scene.bugs:
+        yield Text.assemble(" " * _LABEL, (f"{bug.shows:<{wide}}", "bold"), f"   {bug.story}")
     yield _place("proxy", scene.urls["proxy"], f"gets {scene.rate:g} requests/s")
     yield _place("admin", scene.urls["admin"], "/metrics, /api/v1/status")
     yield Text(f"token      {scene.token}   (shown once)")
@@ -47,7 +52,7 @@ def opening(scene: Scene, width: int) -> Iterator[Text]:
 
 
 def _place(label: str, url: str, what: str) -> Text:
-    return Text.assemble(f"{label:<15}", (url, "bold"), f"   {what}")
+    return Text.assemble(f"{label:<{_LABEL}}", (url, "bold"), f"   {what}")
 
 
 def tries(scene: Scene) -> Iterator[list[str]]:
@@ -86,9 +91,10 @@ def moving(status: Said, elapsed_s: float, width: int) -> Iterator[Text]:
     yield Text.assemble(
         f"{service['compared']:,} compared   agreement ",
         (percent(service["agreement"]), "bold"),
-        f" ({_interval(service)})   coverage {percent(service['coverage'])}   dropped {service['dropped']:,}",
+        f" ({_interval(service)})   coverage {percent(service['coverage'])}",
     )
-    yield Text("   ".join(_latency(service)))
+    yield Text("   ".join((f"dropped {service['dropped']:,}", *_latency(service))))
+    yield Text(f"differences   {counts(service.get('differences') or {})}")
     for entry in service["top"][:TOP]:
         share = bare_percent(entry["exchanges"] / service["compared"])
         place = f" {share:>5} %  {entry['endpoint']:<13}  {entry['kind']:<9}  "

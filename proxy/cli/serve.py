@@ -6,14 +6,24 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from proxy.cli.admin import STATUS, AdminClient
+from proxy.cli.admin import AdminClient, same_place
 from proxy.cli.complaints import as_text, summary
 from proxy.cli.exits import CommandError, Exit
-from proxy.cli.options import DEFAULT_ADMIN, AdminListen, Ascii, Candidate, Config, Listen, Primary
+from proxy.cli.options import (
+    AdminListen,
+    Ascii,
+    Candidate,
+    Config,
+    InitialMode,
+    Listen,
+    LogFormat,
+    Primary,
+    StateDir,
+    Workers,
+)
 from proxy.cli.screen import Screen
 from proxy.config.flags import Flags
 from proxy.config.instance import ensure_instance
@@ -37,16 +47,10 @@ def serve(
     listen: Listen = None,
     admin_listen: AdminListen = None,
     *,
-    mode: Annotated[
-        str | None, typer.Option(metavar="primary|shadow", help="shadow mirrors, primary does not.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Data-plane processes.")] = None,
-    state_dir: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where modes, evidence, audit log and token are kept.")
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option(metavar="text|json", help="How log lines look, on standard error.")
-    ] = None,
+    mode: InitialMode = None,
+    workers: Workers = None,
+    state_dir: StateDir = None,
+    log_format: LogFormat = None,
     ascii_only: Ascii = False,
 ) -> None:
     """\b
@@ -136,8 +140,7 @@ def modes_in_force(house: House, admin: str) -> dict[str, str]:
     modes = {name: service.mode.value for name, service in house.settings.services.items()}
     client = AdminClient(f"http://{_reachable(admin)}", house.token.token, timeout_s=_ASK_S)
     with suppress(CommandError):
-        said = client.get(STATUS)
-        modes |= {one["service"]: one["mode"] for one in said["services"]}
+        modes |= {one["service"]: one["mode"] for one in client.status()["services"]}
     return modes
 
 
@@ -152,28 +155,40 @@ def ready_lines(house: House, listen: str, admin: str, modes: Mapping[str, str])
     """What stands on the screen once clients are answered."""
     lines = [f"clients    http://{listen}", f"admin      http://{admin}", *_token_lines(house.token)]
     for name, service in house.settings.services.items():
-        lines += ["", *_service_lines(name, service, modes[name])]
+        lines += ["", *_service_lines(name, service, modes[name], _place(house, admin, changes=True))]
     hosts = [host for service in house.settings.services.values() for host in service.hosts[:1]]
     field = f" -H {shlex.quote(f'Host: {hosts[0]}')}" if len(hosts) == len(house.settings.services) else ""
-    return [*lines, "", f"Try:  curl{field} http://{_reachable(listen)}/", f"Next: {_status_command(admin)}"]
+    following = f"Next: shadow-proxy status{_place(house, admin)}"
+    return [*lines, "", f"Try:  curl{field} http://{_reachable(listen)}/", following]
 
 
 def _token_lines(token: EnsuredToken) -> list[str]:
     if token.path is None:
         return ["token      from the environment"]
-    usual = token.path == default_state_dir() / TOKEN_FILE
-    place = f"{token.path}" if usual else f"{token.path}   (for commands: --token-file)"
+    place = f"{token.path}" if _is_usual(token) else f"{token.path}   (for commands: --token-file)"
     if not token.made:
         return [f"token      in {place}"]
     return [f"token      {token.token}   (shown once)", f"           kept in {place}"]
 
 
-def _service_lines(name: str, service: Service, mode: str) -> list[str]:
+def _is_usual(token: EnsuredToken) -> bool:
+    """Whether commands find it by themselves."""
+    return token.path is None or token.path == default_state_dir() / TOKEN_FILE
+
+
+def _place(house: House, admin: str, *, changes: bool = False) -> str:
+    """The options that lead a command here; on loopback only one that `changes` something needs a token."""
+    needs_token = changes or not house.settings.admin.listen.is_loopback
+    token_file = house.token.path if needs_token and not _is_usual(house.token) else None
+    return same_place(f"http://{_reachable(admin)}", token_file)
+
+
+def _service_lines(name: str, service: Service, mode: str, place: str) -> list[str]:
     kept = "" if mode == service.mode else f"   (kept from before; {service.mode} is configured)"
     head = f"{name}   {mode.upper()}{kept}"
     primary = f" primary    {service.primary.version}  {service.primary.url}   answers every client"
     if mode == Mode.PRIMARY:
-        return [head, primary, f" mirrored   nothing; to change that: shadow-proxy mode shadow {name}"]
+        return [head, primary, f" mirrored   nothing; to change that: shadow-proxy mode shadow {name}{place}"]
     share = "" if service.mirror.share == 1 else f" ({100 * service.mirror.share:g} %)"
     marked = [endpoint.match for endpoint in service.endpoints if endpoint.read_only and endpoint.mirror]
     methods = ", ".join([*service.mirror.methods, *marked])
@@ -183,11 +198,6 @@ def _service_lines(name: str, service: Service, mode: str) -> list[str]:
         f" candidate  {service.candidate.version}  {service.candidate.url}   is compared",
         f" mirrored   {methods}{share}; mark an endpoint read_only to mirror it",
     ]
-
-
-def _status_command(admin: str) -> str:
-    url = f"http://{_reachable(admin)}"
-    return "shadow-proxy status" + ("" if url == DEFAULT_ADMIN else f" --admin {url}")
 
 
 def _reachable(address: str) -> str:

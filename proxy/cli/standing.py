@@ -19,12 +19,15 @@ _LABEL = 13
 _QUANTILES = ("p50", "p95", "p99")
 _MODE_STYLES = {"primary": "bold", "shadow": "bold cyan", "canary": "bold magenta", "candidate": "bold magenta"}
 _FEWEST_SHOWN = 16
+_WATCH = "shadow-proxy status --watch"
+_WITHOUT_PRIMARY = {"primary_error", "both_error"}
 
 
 def standing(status: Said, service: Said, width: int = 80) -> Iterator[Text]:
     """The lines about one service of a status answer, each at most `width` columns where names allow."""
     yield _head(status, service)
     yield from _agreement(service)
+    yield from _client_errors(service)
     yield from _traffic(service)
     yield from _latency(service)
     yield from _top(service, width)
@@ -37,12 +40,10 @@ def processes_down(status: Said) -> Iterator[Text]:
             yield Text.assemble((f"{process['process']} is down", "bold red"), ": the supervisor restarts it")
 
 
-def following(status: Said, services: Sequence[Said]) -> str:
-    """The command to try next."""
-    for said in (*services, status):
-        if said.get("next"):
-            return str(said["next"])
-    return "shadow-proxy status --watch"
+def following(status: Said, services: Sequence[Said], place: str = "") -> str:
+    """The command to try next; `place` holds the options that lead to the same proxy."""
+    found = next((str(said["next"]) for said in (*services, status) if said.get("next")), _WATCH)
+    return found + place if found.startswith("shadow-proxy ") else found
 
 
 def _head(status: Said, service: Said) -> Text:
@@ -85,11 +86,25 @@ def why_nothing(service: Said) -> str:
         return "no requests so far"
     if not mirrored:
         return f"{many(requests, 'request')}, none mirrored"
+    if verdicts and verdicts.keys() <= _WITHOUT_PRIMARY:
+        return f"the primary answered with errors only ({counts(verdicts)})"
     if verdicts:
         return f"answers came, none comparable ({counts(verdicts)})"
     if service.get("dropped"):
         return f"{many(mirrored, 'request')} mirrored, {service['dropped']:,} dropped"
     return f"{many(mirrored, 'request')} mirrored, answers under way"
+
+
+def _client_errors(service: Said) -> Iterator[Text]:
+    """What clients were answered that is an error, if there is any."""
+    errors = service.get("client_errors") or {}
+    by_proxy, by_primary = errors.get("proxy") or 0, errors.get("5xx") or 0
+    if not by_proxy + by_primary:
+        return
+    primary = next(iter(service.get("answers") or {}), "the primary")
+    parts = [f"{by_proxy:,} answered by the proxy: the primary did not answer"] if by_proxy else []
+    parts += [f"{by_primary:,} 5xx of {primary}"] if by_primary else []
+    yield _row("client errors", "  ", (f"{by_proxy + by_primary:,}", "bold red"), f"   ({'; '.join(parts)})")
 
 
 def _traffic(service: Said) -> Iterator[Text]:
@@ -133,13 +148,12 @@ def _ratio(sides: Sequence[Said], quantile: str) -> str:
 
 
 def _top(service: Said, width: int) -> Iterator[Text]:
-    top = service.get("top") or ()
+    top, kinds = service.get("top") or (), counts(service.get("differences") or {})
     if not top:
-        kinds = counts(service.get("differences") or {})
         if kinds:
             yield _row("differences", kinds)
         return
-    yield _row("differences", "most exchanges first")
+    yield _row("differences", f"{kinds}   most exchanges first:" if kinds else "most exchanges first")
     number = max(len(f"{entry['exchanges']:,}") for entry in top)
     kind = max(len(str(entry["kind"])) for entry in top)
     room = max(width - number - kind - 8, 2 * _FEWEST_SHOWN)

@@ -10,7 +10,7 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from proxy.cli.admin import STATUS, AdminClient
+from proxy.cli.admin import AdminClient, same_place
 from proxy.cli.credentials import connect
 from proxy.cli.exits import CommandError, Exit
 from proxy.cli.options import DEFAULT_ADMIN, Admin, Ascii, Json, TokenFile
@@ -42,24 +42,25 @@ def status(
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
     client = connect(admin, token_file)
     screen = Screen(ascii_only=ascii_only)
+    place = same_place(admin, token_file)
     if watch:
         with suppress(KeyboardInterrupt):
-            _watch(client, service, screen, as_json=as_json)
+            _watch(client, service, screen, place, as_json=as_json)
     elif as_json:
-        typer.echo(json.dumps(_chosen(client.get(STATUS), service), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_chosen(client.status(), service), indent=2, ensure_ascii=False))
     else:
-        screen.lines(lines(client.get(STATUS), service, screen.width))
+        screen.lines(lines(client.status(), service, screen.width, place))
 
 
-def lines(said: Mapping[str, Any], service: str | None, width: int) -> Iterator[Text]:
-    """The whole screen. Raises CommandError when the service does not exist."""
+def lines(said: Mapping[str, Any], service: str | None, width: int, place: str = "") -> Iterator[Text]:
+    """The whole screen; `place` holds the options that lead to this proxy. Raises CommandError: no such service."""
     services = _chosen(said, service)["services"]
     yield from processes_down(said)
     for number, one in enumerate(services):
         if number:
             yield Text()
         yield from standing(said, one, width)
-    yield Text(f"Next: {following(said, services)}")
+    yield Text(f"Next: {following(said, services, place)}")
 
 
 def _chosen(said: Mapping[str, Any], service: str | None) -> dict[str, Any]:
@@ -73,27 +74,27 @@ def _chosen(said: Mapping[str, Any], service: str | None) -> dict[str, Any]:
     return {**said, "services": services}
 
 
-def _watch(client: AdminClient, service: str | None, screen: Screen, *, as_json: bool) -> None:
+def _watch(client: AdminClient, service: str | None, screen: Screen, place: str, *, as_json: bool) -> None:
     """One status a second: in place on a terminal, one after the other in a pipe, a line each as JSON."""
     if as_json or not screen.console.is_terminal:
         while True:
-            said = client.get(STATUS)
+            said = client.status()
             if as_json:
                 typer.echo(json.dumps(_chosen(said, service), ensure_ascii=False))
             else:
-                screen.lines(lines(said, service, screen.width))
+                screen.lines(lines(said, service, screen.width, place))
                 screen.line()
             time.sleep(_EVERY_S)
     with Live(console=screen.console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(_frame(client, service, screen), refresh=True)
+            live.update(_frame(client, service, screen, place), refresh=True)
             time.sleep(_EVERY_S)
 
 
-def _frame(client: AdminClient, service: str | None, screen: Screen) -> Text:
+def _frame(client: AdminClient, service: str | None, screen: Screen, place: str) -> Text:
     """The screen now; a proxy that does not answer is shown as such, since it may come back."""
     try:
-        shown = list(lines(client.get(STATUS), service, screen.width))
+        shown = list(lines(client.status(), service, screen.width, place))
     except CommandError as wrong:
         if wrong.code is not Exit.UNREACHABLE:
             raise

@@ -1,13 +1,14 @@
 """Reading the configuration: flags > environment > file > defaults, and every error at once, with its place.
 
     file, environment, flags  →  layers  →  one tree  →  Settings
-              problems of reading    problems of validating    problems of rules, cautions
+              problems of reading    problems of validating    contradictions, problems of rules, cautions
 
-Raises ConfigError with all errors; opens nothing but the file.
+A tree that does not validate is mended first, so that the last of these are said at the same time. Raises
+ConfigError with all errors; opens nothing but the file.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -19,7 +20,8 @@ from proxy.config.cautions import cautions
 from proxy.config.environment import environment_layer
 from proxy.config.flags import Flags, flags_layer
 from proxy.config.layers import Layer, Stack
-from proxy.config.models import ContradictionError, Settings
+from proxy.config.mending import is_consequence, mended
+from proxy.config.models import Settings
 from proxy.config.problems import ConfigError, Path, Place, Problem, Severity, dotted, problem
 from proxy.config.rules import rule_problems
 from proxy.config.source import MAX_BYTES, parse
@@ -46,14 +48,11 @@ def load(file: FilePath | None = None, flags: Flags | None = None, environ: Mapp
     below = Stack([_file_layer(file)] if file else [])
     stack = below.over(environment_layer(environ, below.services()))
     stack = stack.over(flags_layer(flags or Flags(), stack))
-    tree = stack.merged()
-    problems = [*stack.problems, *_with_places(stack, rule_problems(tree))]
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as wrong:
-        problems += _not_said_before(problems, _invalid(stack, wrong))
-        raise ConfigError(_sorted(problems)) from None
-    problems += _with_places(stack, _exposed(settings, environ))
+    settings, problems = _validated(stack)
+    crossed = [*settings.contradictions(), *_exposed(settings, environ), *rule_problems(settings)]
+    for path, said in crossed:
+        if not (is_consequence(path, said) or _is_said(problems, path)):
+            problems.append(problem(stack.at(path), path, said))
     if problems:
         raise ConfigError(_sorted(problems))
     warnings = [problem(stack.at(path), path, said, Severity.WARNING) for path, said in cautions(settings)]
@@ -80,20 +79,24 @@ def _file_layer(file: FilePath) -> Layer:
     return Layer(tree, document.keys, document.values, document.spelled, document.problems)
 
 
-def _invalid(stack: Stack, wrong: ValidationError) -> Iterator[tuple[Path, Problem]]:
-    errors = wrong.errors(include_url=False)
+def _validated(stack: Stack) -> tuple[Settings, list[Problem]]:
+    """The settings, mended where they had to be, and what was wrong with them so far."""
+    tree, read = stack.merged(), stack.problems
+    try:
+        return Settings.model_validate(tree), read
+    except ValidationError as wrong:
+        errors = wrong.errors(include_url=False)
+    invalid = [said for path, said in _invalid(stack, errors) if not _is_said(read, path)]
+    return mended(tree, (error["loc"] for error in errors)), read + invalid
+
+
+def _invalid(stack: Stack, errors: list[ErrorDetails]) -> Iterator[tuple[Path, Problem]]:
     misspelt = {meant(error["loc"]) for error in errors if error["type"] == "extra_forbidden"}
     for error in errors:
         if error["type"] == "missing" and error["loc"] in misspelt:
             continue
-        found = error.get("ctx", {}).get("error")
-        if isinstance(found, ContradictionError):
-            for below, message in found.found:
-                path = error["loc"] + below
-                yield path, problem(stack.at(path), path, message)
-        else:
-            path = tuple(part for part in error["loc"] if part != "[key]")
-            yield path, problem(_place(stack, error, path), path, sentence(error, path, stack.spelled(path)))
+        path = tuple(part for part in error["loc"] if part != "[key]")
+        yield path, problem(_place(stack, error, path), path, sentence(error, path, stack.spelled(path)))
 
 
 def _place(stack: Stack, error: ErrorDetails, path: Path) -> Place | None:
@@ -101,10 +104,10 @@ def _place(stack: Stack, error: ErrorDetails, path: Path) -> Place | None:
     return stack.at(path, key=about_key)
 
 
-def _not_said_before(said: list[Problem], new: Iterable[tuple[Path, Problem]]) -> list[Problem]:
-    """The new problems, without those about a place that already has one: they are its consequences."""
+def _is_said(said: list[Problem], path: Path) -> bool:
+    """Whether there is a problem with this place or one round it: a second one is its consequence."""
     taken = {before.path for before in said if before.path}
-    return [one for path, one in new if not any(dotted(path[:length]) in taken for length in range(1, len(path) + 1))]
+    return any(dotted(path[:length]) in taken for length in range(1, len(path) + 1))
 
 
 def _exposed(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -122,10 +125,6 @@ def _exposed(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[P
             ("admin", "listen"),
             f"others can reach {admin.listen}: that needs {' and '.join(missing)}; or listen on 127.0.0.1",
         )
-
-
-def _with_places(stack: Stack, found: Iterable[tuple[Path, str]]) -> list[Problem]:
-    return [problem(stack.at(path), path, message) for path, message in found]
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:

@@ -6,9 +6,9 @@ files, environment or clock; `load` does the reading.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from proxy.config.problems import Path
 from proxy.config.units import (
@@ -40,28 +40,10 @@ class Mode(StrEnum):
     RETIRED = "retired"
 
 
-class ContradictionError(ValueError):
-    """Settings that do not fit each other. `found`: pairs of the path below the table, and a sentence."""
-
-    def __init__(self, found: Iterable[tuple[Path, str]]) -> None:
-        self.found = tuple(found)
-        super().__init__("; ".join(message for _, message in self.found))
-
-
 class Table(BaseModel):
     """A mapping in the configuration: unknown keys are errors, and nobody writes into a loaded one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if found := tuple(self.contradictions()):
-            raise ContradictionError(found)
-        return self
-
-    def contradictions(self) -> Iterable[tuple[Path, str]]:
-        """Settings of this table that do not fit each other: path below it, and what to do."""
-        return ()
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -334,7 +316,10 @@ class Settings(Table):
     services: dict[Name, Service] = Field(min_length=1)
 
     def contradictions(self) -> Iterable[tuple[Path, str]]:
-        """Listeners that clash, a default that does not exist, hosts claimed twice, backends that are us."""
+        """Settings that do not fit each other, in the services too: their paths, and what to do about each.
+
+        Listeners that clash, a default that does not exist, hosts claimed twice, backends that are us.
+        """
         if self.listen.port and self.admin.listen.answers(self.listen.host, self.listen.port):
             yield ("admin", "listen"), "is the address clients are served at: use another port"
         if self.default_service is not None and self.default_service not in self.services:
@@ -345,6 +330,7 @@ class Settings(Table):
                 if (taken := owner.setdefault(host, name)) != name:
                     what = "every host" if host == "*" else f"the host {host!r}"
                     yield ("services", name, "hosts"), f"{taken!r} already claims {what}: give each its own hosts"
+            yield from ((("services", name, *below), message) for below, message in service.contradictions())
             for side, backend in (("primary", service.primary), ("candidate", service.candidate)):
                 if any(own.answers(backend.url.host, backend.url.port) for own in (self.listen, self.admin.listen)):
                     yield ("services", name, side, "url"), f"{backend.url} is this proxy itself"

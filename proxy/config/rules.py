@@ -1,14 +1,11 @@
 """Comparison rules, compiled at load so that a bad selector or setting is an error with its line."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic import ValidationError
 
 from comparators import rules as comparison
-from proxy.config.models import Rule, Service
+from proxy.config.models import Rule, Service, Settings
 from proxy.config.problems import Path
 
 _SETTING = re.compile(r"setting '([^']+)'")
@@ -56,35 +53,24 @@ def scopes(rules: Iterable[tuple[int, Rule]]) -> Iterator[Scope]:
         yield Scope(endpoint, tuple((i, rule) for i, rule in rules if rule.endpoint == endpoint), shared)
 
 
-def rule_problems(tree: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Path and sentence of each rule that does not compile, in a tree that need not be valid otherwise."""
-    services = tree.get("services")
-    for name, service in services.items() if isinstance(services, dict) else ():
-        listed = service.get("rules") if isinstance(service, dict) else None
-        if isinstance(listed, list):
-            for below, message in dict.fromkeys(_problems(listed)):
-                yield ("services", name, "rules", *below), message
+def rule_problems(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Path and sentence of each rule that does not compile."""
+    for name, service in settings.services.items():
+        for below, message in dict.fromkeys(_problems(service.rules)):
+            yield ("services", name, "rules", *below), message
 
 
-def _problems(listed: list[Any]) -> Iterator[tuple[Path, str]]:
-    for scope in scopes(_valid(listed)):
+def _problems(rules: Sequence[Rule]) -> Iterator[tuple[Path, str]]:
+    for scope in scopes(enumerate(rules)):
         try:
             scope.compile()
         except comparison.RuleErrors as wrong:
             for found in wrong.problems:
                 index = scope.index(found.position)
-                yield (index, *_part(found.message, listed[index])), found.message.removeprefix("path ")
+                yield (index, *_part(found.message, rules[index])), found.message.removeprefix("path ")
 
 
-def _valid(listed: list[Any]) -> Iterator[tuple[int, Rule]]:
-    for index, item in enumerate(listed):
-        try:
-            yield index, Rule.model_validate(item)
-        except ValidationError:
-            continue  # the tree's own validation says what is wrong with it
-
-
-def _part(message: str, rule: dict[str, Any]) -> Path:
+def _part(message: str, rule: Rule) -> Path:
     """The key of the rule that a message is about, as far as the message tells."""
     if message.startswith("path "):
         return ("path",)
@@ -93,7 +79,7 @@ def _part(message: str, rule: dict[str, Any]) -> Path:
     if "id is used twice" in message:
         return ("id",)
     named = _SETTING.search(message)
-    return (named[1],) if named and named[1] in rule else ()
+    return (named[1],) if named and named[1] in rule.settings else ()
 
 
 def rule_cautions(service: Service) -> Iterator[tuple[Path, str]]:

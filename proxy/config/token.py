@@ -41,16 +41,23 @@ def is_explicit(settings: "Settings", environ: Mapping[str, str] = os.environ) -
     return TOKEN_VARIABLE in environ or settings.admin.token_file is not None
 
 
-def ensure_token(settings: "Settings", state_dir: Path, environ: Mapping[str, str] = os.environ) -> EnsuredToken:
-    """The token: the environment's, else `admin.token_file`'s, else the state directory's, made if there is none.
-
-    `state_dir` exists. Raises TokenError.
-    """
+def chosen_token(settings: "Settings", environ: Mapping[str, str] = os.environ) -> EnsuredToken | None:
+    """The environment's token, else `admin.token_file`'s; None when nobody chose one. Raises TokenError."""
     if TOKEN_VARIABLE in environ:
-        return EnsuredToken(None, made=False, token=_checked(environ[TOKEN_VARIABLE], f"${TOKEN_VARIABLE}"))
+        return EnsuredToken(None, made=False, token=check_token(environ[TOKEN_VARIABLE], f"${TOKEN_VARIABLE}"))
     if settings.admin.token_file is not None:
         path = Path(settings.admin.token_file)
         return EnsuredToken(path, made=False, token=read_token(path))
+    return None
+
+
+def ensure_token(settings: "Settings", state_dir: Path, environ: Mapping[str, str] = os.environ) -> EnsuredToken:
+    """The chosen token, else the state directory's, made if there is none.
+
+    `state_dir` exists. Raises TokenError.
+    """
+    if chosen := chosen_token(settings, environ):
+        return chosen
     path = state_dir / TOKEN_FILE
     try:
         made = keep(path, secrets.token_hex(_RANDOM_BYTES) + "\n")
@@ -69,10 +76,11 @@ def read_token(path: Path) -> str:
         raise TokenError(f"{path}: {wrong.strerror}: the admin token cannot be read") from wrong
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise TokenError(f"{path}: everybody can read or write this token: chmod 600 {path}")
-    return _checked(content.decode("utf-8", "replace"), str(path))
+    return check_token(content.decode("utf-8", "replace"), str(path))
 
 
-def _checked(text: str, source: str) -> str:
+def check_token(text: str, source: str) -> str:
+    """The token in a text that came from `source`, without the white space round it. Raises TokenError."""
     token = text.strip()
     if not token:
         raise TokenError(f"{source}: holds no token: put one line of random text there")

@@ -23,6 +23,8 @@ _NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,18})?")
 _WHOLE = re.compile(r"\d{1,18}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?")
+PARAMETER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
+"""A segment of an endpoint's template that stands for any."""
 _MAX_PORT = 65535
 _LONGEST = 10_000 * DAYS
 _BIGGEST = 1 << 50
@@ -103,7 +105,7 @@ def check_template(text: str) -> str:
         check_method(method)
     names = []
     for segment in path.split("/"):
-        if re.fullmatch(r"\{[a-z_][a-z0-9_]*\}", segment):
+        if PARAMETER.fullmatch(segment):
             names.append(segment)
         elif "{" in segment or "}" in segment:
             raise ValueError(f"{segment!r}: a parameter is one whole segment in lower case, as in /users/{{id}}")

@@ -35,6 +35,12 @@ OTHER = "other"
 OURSELVES = "proxy"
 """The backend label of our own answers."""
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+# The enums are the published label sets; a reason that nothing in this version can give has no series at 0.
+_NOT_GIVEN_YET = frozenset(
+    {MirrorResult.EXCLUDED, MirrorResult.UPGRADE, Drop.BREAKER_OPEN, Drop.JUDGE_KILLED, Drop.SHED}
+)
+_MIRROR_RESULTS = tuple(str(result) for result in MirrorResult if result not in _NOT_GIVEN_YET)
+_DROPS = tuple(str(reason) for reason in Drop if reason not in _NOT_GIVEN_YET)
 
 
 def endpoints(service: Service) -> tuple[str, ...]:
@@ -43,7 +49,7 @@ def endpoints(service: Service) -> tuple[str, ...]:
 
 
 def known(settings: Settings) -> Tally:
-    """Every label set that can be foreseen, at 0: `increase()` is 0 for a counter that is born at 1."""
+    """Every label set that this version can count, at 0: `increase()` is 0 for a counter that is born at 1."""
     tally = Tally()
     for reason in map(str, Refused):
         tally.count(REFUSED, (reason,), 0)
@@ -70,8 +76,8 @@ def _of_service(name: str, service: Service) -> Iterable[tuple[Family, Iterable[
     yield BACKEND_DURATION, ((name, e, *side) for e in each for side in sides)
     yield BACKEND_FAILURES, ((name, *side, kind) for side in sides for kind in map(str, FailureKind))
     yield ADDED_LATENCY, [one]
-    yield MIRRORS, product(one, each, map(str, MirrorResult))
-    yield DROPPED, product(one, map(str, Drop))
+    yield MIRRORS, product(one, each, _MIRROR_RESULTS)
+    yield DROPPED, product(one, _DROPS)
     yield COMPARISONS, product(one, each, map(str, Verdict))
     yield COMPARISON_DURATION, [one]
     yield DIFFERENCES, product(one, each, map(str, DifferenceKind))

@@ -19,7 +19,6 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from proxy.config.logs import configure
 from proxy.config.models import Settings
 from proxy.config.token import TokenError, ensure_token
 from proxy.control.api import server
@@ -33,7 +32,7 @@ from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
 from proxy.control.snapshots import Snapshots
 from proxy.control.state import State
-from proxy.ipc.boot import PROCESSES_FILE, Boot
+from proxy.ipc.boot import PROCESSES_FILE, Boot, enter
 from proxy.ipc.messages import Snapshot
 
 log = structlog.get_logger()
@@ -63,14 +62,14 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         unix = await loop.create_unix_server(lambda: Link(self._links), sock=_inherited(self._boot, "control"))
         admin = await self._open_admin_port()
-        candidates = asyncio.create_task(self._readiness.warn_of_candidates())
+        warning = asyncio.create_task(self._readiness.warn_of_backends())
         self._boot.announce_ready()
         current = self._snapshots.current
         log.info("control is up", snapshot=current.version, modes=_shown(current))
         try:
             await self._keep_evidence()
         finally:
-            candidates.cancel()
+            warning.cancel()
             await self._drain(unix, admin)
 
     def _first_snapshot(self) -> Snapshots:
@@ -110,7 +109,8 @@ class ControlProcess:
         control = Control(
             self._settings, self._snapshots, self._state, self._evidence, self._links, self._readiness, build
         )
-        return await server.start(Front(control, self._token(), loopback=loopback), listener)
+        front = Front(control, self._token(), loopback=loopback)
+        return await server.start(front.answer, listener)
 
     def _token(self) -> Token:
         try:
@@ -124,6 +124,7 @@ class ControlProcess:
             try:
                 await self._evidence.refresh()
                 await self._snapshots.settle()
+                await self._state.settle_refusals()
             except StateError:
                 pass  # said where it happened; what is owed stays owed
             try:
@@ -164,11 +165,8 @@ async def _run(boot: Boot, settings: Settings, database: Database) -> None:
 
 def main(argument: str) -> int:
     """Run control to its end; the exit code."""
-    for ignored in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
-    boot = Boot.decode(argument)
+    boot = enter(argument)
     settings = boot.settings()
-    configure(settings.log_format, boot.process)
     try:
         server.check_parser()
         database = open_database(Path(boot.state_dir))

@@ -67,8 +67,11 @@ class Readiness:
             missing.insert(0, {"process": "worker", "why": "none is connected"})
         return missing
 
-    async def warn_of_candidates(self) -> None:
-        """Log each candidate that is down: clients do not notice, but nothing will be compared."""
+    async def warn_of_backends(self) -> None:
+        """Log each backend that is down and what that means: clients notice a primary, comparison a candidate."""
         for name, service in self._settings.services.items():
+            if why := await self._probes[name].refusal():
+                effect = f"clients of {name} get 502 or 504 until it accepts connections"
+                log.warning("primary is down", service=name, primary=service.primary.version, why=why, effect=effect)
             if why := await connect(service.candidate.url):
                 log.warning("candidate is down", service=name, candidate=service.candidate.version, why=why)

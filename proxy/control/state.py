@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import orjson
 
 from proxy.config.models import Mode
-from proxy.control.database import LOST, Database
+from proxy.control.database import LOST, Database, StateError
 
+Row = tuple[float | str, ...]
 _VERSION = "snapshot"
+_MOST_OWED = 1000
+"""Audit rows of refused attempts held while the disk refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class State:
     def __init__(self, database: Database, run: str) -> None:
         self._database = database
         self._run = run
+        self._owed: deque[Row] = deque(maxlen=_MOST_OWED)
 
     def boot(self) -> Stored:
         """What was stored. A stored mode this version does not know counts as `primary`."""
@@ -116,9 +121,22 @@ class State:
         return await self._database.write(work, durable=True)
 
     async def refuse(self, asked: Asked, service: str, why: str) -> None:
-        """Append the audit row of an attempt that changed nothing."""
+        """Append the audit row of an attempt that did not succeed; what the disk refuses now is owed."""
         row = (time.time(), asked.who, asked.peer, asked.route, service, "{}", "{}", why, asked.reason)
-        await self._database.write(lambda connection: _insert(connection, row), durable=False)
+        self._owed.append(row)
+        await self.settle_refusals()
+
+    async def settle_refusals(self) -> None:
+        """Append the rows of refused attempts that are owed."""
+        rows = list(self._owed)
+        if not rows:
+            return
+        self._owed.clear()
+        try:
+            await self._database.write(lambda connection: _insert_all(connection, rows), durable=False)
+        except StateError:
+            self._owed.extendleft(reversed(rows))
+            raise
 
     async def audit(self, limit: int, before: int | None) -> list[dict[str, Any]]:
         """The newest audit rows, newest first; only those older than the row numbered `before`."""
@@ -180,7 +198,12 @@ def _append(connection: sqlite3.Connection, asked: Asked, step: Step, result: st
     )
 
 
-def _insert(connection: sqlite3.Connection, row: tuple[float | str, ...]) -> str:
+def _insert_all(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    for row in rows:
+        _insert(connection, row)
+
+
+def _insert(connection: sqlite3.Connection, row: Row) -> str:
     done = connection.execute(
         "INSERT INTO audit (at, who, peer, route, service, before, after, result, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

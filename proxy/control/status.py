@@ -4,10 +4,12 @@ from dataclasses import asdict
 from typing import Any
 
 from proxy.config.models import Mode, Service, Settings
+from proxy.config.units import Address
 from proxy.control.evidence_store import Published
+from proxy.control.label_sets import OURSELVES
 from proxy.control.processes import Processes
 from proxy.core.evidence import agreement
-from proxy.core.families import BACKEND_DURATION, COMPARISONS, DIFFERENCE_PATHS, DIFFERENCES, DROPPED, MIRRORS
+from proxy.core.families import BACKEND_DURATION, COMPARISONS, DIFFERENCE_PATHS, DIFFERENCES, DROPPED, MIRRORS, REQUESTS
 from proxy.core.reasons import MirrorResult
 from proxy.core.sketch import Sketch
 from proxy.core.tally import Tally
@@ -36,7 +38,10 @@ def process_rows(processes: Processes) -> list[dict[str, Any]]:
 
 
 def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any]:
-    """One service. Ratios are shares of 1 and durations seconds; either is null without data."""
+    """One service. Ratios are shares of 1 and durations seconds; either is null without data.
+
+    `client_errors` counts what clients got that no working primary says: answers of the proxy itself, and 5xx.
+    """
     service = snapshot.settings.services[name]
     mode = snapshot.modes[name]
     found = agreement(tally, service=name)
@@ -48,6 +53,10 @@ def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any
         "mode": mode,
         "answers": {service.primary.version: 1.0, service.candidate.version: 0.0},
         "requests": found.requests,
+        "client_errors": {
+            "proxy": tally.total(REQUESTS, service=name, backend=OURSELVES),
+            "5xx": tally.total(REQUESTS, service=name, backend=service.primary.version, code="5xx"),
+        },
         "compared": found.compared,
         "agreement": found.ratio,
         "interval": found.interval,
@@ -91,7 +100,14 @@ def _next(name: str, service: Service, mode: Mode, requests: int, settings: Sett
     """The command that leads on from here."""
     if mode is Mode.PRIMARY:
         return f"shadow-proxy mode shadow {name}"
-    if not requests and settings.listen.port:
+    if not requests and settings.listen.port:  # a port that the system chose is not known here
         host = f" -H 'Host: {service.hosts[0]}'" if service.hosts else ""
-        return f"curl{host} http://{settings.listen}/"
+        return f"curl{host} http://{_reached_at(settings.listen)}/"
     return f"shadow-proxy status {name} --watch"
+
+
+def _reached_at(listen: Address) -> Address:
+    """Where this machine's clients connect to; a wildcard is no place."""
+    if not listen.is_wildcard:
+        return listen
+    return Address("::1" if ":" in listen.host else "127.0.0.1", listen.port)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from proxy.config.models import Endpoint, Mode, Service, Settings
+from proxy.config.units import PARAMETER
 from proxy.core.reasons import MirrorResult
 
 OTHER = "other"
@@ -144,7 +145,7 @@ def _service_route(index: int, name: str, service: Service, mode: Mode) -> Servi
 def template_pattern(endpoint: Endpoint) -> "re.Pattern[bytes]":
     """The pattern of a template's path: `{name}` is one segment, a last `{rest}` all that remain."""
     path = endpoint.match.split(" ", 1)[1]
-    parts = re.split(r"(\{[a-z_]+\})", path)
+    parts = re.split(f"({PARAMETER.pattern})", path)
     pattern = "".join(
         ".*"
         if part == "{rest}" and not "".join(parts[at + 1 :])

@@ -19,6 +19,8 @@ class Bug:
     """One planted fault."""
 
     name: str
+    shows: str  # kind and place of the difference it makes
+    story: str
     method: str  # the endpoint it sits in
     every: int  # strikes one patient in so many
     spoil: Callable[[Answer], Answer | None]  # None: the patient is not found
@@ -50,9 +52,9 @@ def single(value: float) -> float:
 
 
 BUGS = (
-    Bug("lost_patient", "GET", 12, lose),
-    Bug("quoted_probability", "POST", 40, quote),
-    Bug("single_precision", "POST", 4, round_to_single),
+    Bug("lost_patient", "status", "patients lost on the way to the new store", "GET", 12, lose),
+    Bug("quoted_probability", "type at $.probability", "a number became text", "POST", 40, quote),
+    Bug("single_precision", "value at $..deviation", "computed in 32 bits, not 64", "POST", 4, round_to_single),
 )
 PLANTED = {"none": (), "some": BUGS}  # by the value of --bugs
 

@@ -6,9 +6,12 @@ It travels as the one command line argument, as JSON. The settings lie beside th
 
 import json
 import os
+import resource
+import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from proxy.config.logs import configure
 from proxy.config.models import Settings
 
 CONTROL_SOCKET = "control.sock"
@@ -66,3 +69,16 @@ class Boot:
     def settings(self) -> Settings:
         """The settings this run was started with."""
         return Settings.model_validate_json((Path(self.runtime_dir) / SETTINGS_FILE).read_bytes())
+
+
+def enter(argument: str) -> Boot:
+    """What a process does first: know who it is, leave the terminal's signals to the supervisor, log.
+
+    It leaves no core behind: what it holds in memory is other people's traffic.
+    """
+    boot = Boot.decode(argument)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    configure(boot.settings().log_format, boot.process)
+    return boot

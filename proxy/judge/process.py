@@ -8,16 +8,14 @@ replaced by the next one.
 
 import gc
 import os
-import resource
 import selectors
 import signal
 import socket
 import sys
 from time import monotonic
 
-from proxy.config.logs import configure
 from proxy.core.evidence import Report
-from proxy.ipc.boot import Boot
+from proxy.ipc.boot import Boot, enter
 from proxy.ipc.frames import FrameError, FrameReader, frame
 from proxy.ipc.messages import Hello, encode
 from proxy.ipc.pairs import decode_pair
@@ -158,11 +156,7 @@ class Judge:
 
 def main() -> None:
     """Run the judge this command line describes."""
-    boot = Boot.decode(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    configure(boot.settings().log_format, boot.process)
+    boot = enter(sys.argv[1])
     os.nice(NICENESS)
     judge = Judge(boot)
     signal.signal(signal.SIGTERM, lambda *_: judge.end())

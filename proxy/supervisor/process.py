@@ -61,22 +61,30 @@ class _Lock:
         self._path = state_dir / "lock"
 
     def __enter__(self) -> Path:
-        self._file = self._path.open("a+")
+        place = self._path.parent
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            message = (
-                f"{self._path.parent} is in use by another shadow-proxy; end it, or give this one its own --state-dir"
-            )
+            self._file = self._path.open("a+")
+            try:
+                self._take()
+            except OSError:
+                self._file.close()
+                raise
+        except BlockingIOError:
+            message = f"{place} is in use by another shadow-proxy; end it, or give this one its own --state-dir"
             raise StartError(message) from None
+        except OSError as wrong:
+            message = f"{wrong.filename or self._path}: {wrong.strerror}: check who owns {place}, or give another one"
+            raise StartError(f"{message} with --state-dir") from wrong
+        return self._runtime_dir
+
+    def _take(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._file.seek(0)
         self._remove(Path(self._file.read()))
         self._runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX, dir=_place_for_sockets(self._path.parent)))
         self._file.truncate(0)
         self._file.write(str(self._runtime_dir))
         self._file.flush()
-        return self._runtime_dir
 
     def __exit__(self, *_: object) -> None:
         self._remove(self._runtime_dir)

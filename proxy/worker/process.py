@@ -12,11 +12,10 @@ from time import monotonic
 
 import uvloop
 
-from proxy.config.logs import configure
 from proxy.config.models import Mode
 from proxy.core.evidence import Report
 from proxy.http.turn import Turn
-from proxy.ipc.boot import Boot
+from proxy.ipc.boot import Boot, enter
 from proxy.ipc.channel import ControlChannel
 from proxy.ipc.messages import Hello, Snapshot
 from proxy.worker.app import TICK_S, DataPlane
@@ -110,11 +109,7 @@ class Worker:
 
 def main() -> None:
     """Run the worker this command line describes."""
-    boot = Boot.decode(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    configure(boot.settings().log_format, boot.process)
+    boot = enter(sys.argv[1])
     _raise_file_limit()
 
     async def serve() -> int:

@@ -3,10 +3,19 @@
 import socket
 from pathlib import Path
 
+import pytest
+
+from proxy.config.models import Settings
+from proxy.supervisor.process import LONGEST_PLACE, run
+from proxy.supervisor.sockets import StartError
 from tests.e2e.proxy_host import ROOT, SERVE
 from tests.kit.ports import LOOPBACK
 from tests.kit.processes import Process
 
+BACKENDS = {
+    "primary": {"version": "v1", "url": "http://127.0.0.1:8000"},
+    "candidate": {"version": "v2", "url": "http://127.0.0.1:8001"},
+}
 WRONG = """\
 version: 1
 listen: "127.0.0.1:{taken}"
@@ -14,7 +23,7 @@ wrokers: 2
 services:
   ranker:
     primary: {{version: "v1", url: "http://127.0.0.1:8000/api"}}
-    candidate: {{version: "v2", ulr: "http://127.0.0.1:8001"}}
+    candidate: {{version: "v1", ulr: "http://127.0.0.1:8001"}}
     mirror: {{share: 1.5}}
 """
 
@@ -30,6 +39,7 @@ def test_every_error_is_said_at_once_and_no_port_is_opened(tmp_path: Path) -> No
         assert f"{config}:{place}: " in said
     for place in ("7:32  error  services.ranker.candidate.ulr", "8:21  error  services.ranker.mirror.share"):
         assert f"{config}:{place}: " in said
+    assert f"{config}:7:26  error  services.ranker.candidate.version: 'v1' is the primary's too" in said
     assert "nothing was started" in said
     assert "the port is taken" not in said
     assert not state.exists()
@@ -58,3 +68,21 @@ def test_a_state_directory_in_use_is_an_error_of_usage(tmp_path: Path) -> None:
             assert second.wait() == 2
             assert f"{tmp_path / 'state'} is in use by another shadow-proxy" in second.output
         assert first.exit_code is None
+
+
+def test_a_state_directory_that_cannot_be_locked_is_an_error_of_usage(tmp_path: Path) -> None:
+    (tmp_path / "state" / "lock").mkdir(parents=True)
+    urls = ["--primary", "http://127.0.0.1:8000", "--candidate", "http://127.0.0.1:8001"]
+    with Process([*SERVE, *urls, "--state-dir", str(tmp_path / "state")], cwd=ROOT) as process:
+        assert process.wait() == 2
+        assert f"{tmp_path}/state/lock: Is a directory: check who owns {tmp_path}/state" in process.output
+        assert "Traceback" not in process.output
+
+
+def test_no_room_for_sockets_is_an_error_of_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    state = tmp_path / ("s" * LONGEST_PLACE)
+    state.mkdir()
+    settings = Settings.model_validate({"services": {"a": BACKENDS}})
+    with pytest.raises(StartError, match=r"none/shadow-proxy-.*No such file or directory: check who owns"):
+        run(settings, state, "shadow-proxy-000000")

@@ -263,6 +263,7 @@ def test_a_primary_that_is_down_is_named(tmp_path: Path) -> None:
         errors = host.ask("GET", "/readyz").json["errors"]
         assert errors == [{"service": "ranker", "primary": "v1", "why": "connection refused"}]
         assert host.ask("GET", "/healthz").status == 200
+        wait_until(lambda: "clients of ranker get 502" in host.log, "the warning")
 
 
 # Its log

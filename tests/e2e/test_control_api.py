@@ -92,6 +92,29 @@ def test_a_dry_run_says_what_would_be_and_does_nothing(shared: ControlHost) -> N
     assert shared.change("GET", "/api/v1/audit").json == before
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "would"),
+    [
+        ("PUT", MODE_PATH, PRIMARY, "take ranker from mode shadow to mode primary"),
+        ("POST", "/admin/flags", {"shadow_mode": False}, "take ranker from mode shadow to mode primary"),
+        (
+            "POST",
+            "/admin/flags",
+            {"v2_enabled": False},
+            "take ranker from mode shadow to mode primary with the kill switch latched",
+        ),
+        ("POST", "/admin/enable-shadow-mode", None, "leave ranker in mode shadow"),
+    ],
+)
+def test_a_dry_run_never_claims_to_have_acted(
+    shared: ControlHost, method: str, path: str, body: object, would: str
+) -> None:
+    said = shared.change(method, f"{path}?dry_run=true", body).json
+    assert said["message"] == f"Dry run: nothing changed; would {would}"
+    assert "status" not in said
+    assert shared.mode() == "shadow"
+
+
 def test_a_stale_snapshot_stops_a_bolder_change_and_never_the_kill_switch(shared: ControlHost) -> None:
     assert shared.change("PUT", MODE_PATH, PRIMARY, If_Match='"999"').status == 200
     stale = shared.change("PUT", MODE_PATH, SHADOW, If_Match='"999"')
@@ -144,6 +167,9 @@ REFUSED: dict[str, tuple[str, str, Any, int]] = {
     "canary": ("PUT", MODE_PATH, {"mode": "canary"}, 409),
     "dry run": ("PUT", f"{MODE_PATH}?dry_run=perhaps", PRIMARY, 422),
     "no service": ("PUT", "/api/v1/services/nope/mode", PRIMARY, 404),
+    "list of services": ("POST", "/admin/flags", {"service": [], "shadow_mode": False}, 422),
+    "service of parts": ("POST", "/admin/enable-shadow-mode", {"service": {}}, 422),
+    "list in the query's place": ("POST", "/admin/flags?service=ranker", {"service": ["ranker"]}, 422),
     "two services": ("POST", "/admin/flags?service=ranker", {"service": "x", "shadow_mode": False}, 422),
 }
 
@@ -270,18 +296,11 @@ def test_no_answer_and_no_log_line_holds_the_token(host: ControlHost) -> None:
     assert TOKEN.encode() not in b"".join(path.read_bytes() for path in host.state_dir.iterdir())
 
 
-def test_connections_beyond_the_limit_are_refused_and_the_others_served(host: ControlHost) -> None:
+def test_idle_connections_never_keep_an_operator_out(host: ControlHost) -> None:
     held = [socket.create_connection(("127.0.0.1", host.port), 10) for _ in range(40)]
     try:
-        closed = 0
-        for connection in held:
-            connection.settimeout(10)
-            try:
-                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                closed += not connection.recv(100).startswith(b"HTTP/1.1 200")
-            except ConnectionError:
-                closed += 1
-        assert closed == 8
+        assert host.change("POST", "/admin/flags", {"v2_enabled": False}).status == 200
+        assert host.mode() == "primary"
     finally:
         for connection in held:
             connection.close()

@@ -20,6 +20,7 @@ from tests.kit.processes import Member, Process, session_members
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "proxy.cli.main", "demo", "--ports", "auto"]
 RESULT = r"(\d+) compared   agreement ([\d.]+) % \([\d.]+ to [\d.]+\)   coverage [\d.]+ %   dropped \d+"
+MOVING = r"(\d+) compared   agreement ([\d.]+) % \([\d.]+ to [\d.]+\)   coverage [\d.]+ %\s+dropped \d+   v1 p50"
 START_S = 30.0
 
 
@@ -41,6 +42,7 @@ def test_it_ends_by_itself_with_a_summary_that_adds_up_and_the_bugs_show_in_it()
     with Process([*words, "some"], cwd=ROOT, env=strange) as buggy, Process([*words, "none"], cwd=ROOT) as clean:
         said = [summary(demo) for demo in (buggy, clean)]
     assert 0 < said[0]["agreement"] < said[1]["agreement"] < 1
+    assert {"status", "type", "value"} <= {kind for kind, number in said[0]["differences"].items() if number}
 
 
 def summary(demo: Process) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def test_on_a_terminal_the_numbers_move_in_place() -> None:
     demo = Popen(DEMO, cwd=ROOT, env=environment, stdin=DEVNULL, stdout=side, stderr=side, start_new_session=True)
     os.close(side)
     try:
-        wait_until(lambda: shows(RESULT.encode()), "a result", START_S)
+        wait_until(lambda: shows(MOVING.encode()), "a result", START_S)
         assert b"\x1b[" in seen
         demo.send_signal(signal.SIGINT)
         wait_until(lambda: shows(rb"\d+ requests in \d+s, 0 errors"), "the summary", START_S)

@@ -76,16 +76,16 @@ class Call:
 
         Raises Problem: 404 for a name nobody configured, 422 when it is not clear which.
         """
-        named = {name for name in (self.query.get("service"), self.body.get("service")) if name is not None}
-        known = ", ".join(settings.services)
-        if len(named) > 1 or not all(isinstance(name, str) for name in named):
+        given = [name for name in (self.query.get("service"), self.body.get("service")) if name is not None]
+        if any(name != given[0] or not isinstance(name, str) for name in given):
             raise Problem(422, "invalid-request", "service names one service, the same in query and body.")
-        if named:
-            return known_service(named.pop(), settings)
+        if given:
+            return known_service(given[0], settings)
         if len(settings.services) == 1:
             return next(iter(settings.services))
         if settings.default_service is not None:
             return settings.default_service
+        known = ", ".join(settings.services)
         raise Problem(422, "which-service", f"Say which service: {known}.", hint="add ?service=NAME")
 
 

@@ -14,6 +14,8 @@ from proxy.control.state import ServiceState, Step
 async def change(control: Control, call: Call, service: str, to: ServiceState) -> dict[str, Any]:
     """Bring a service to a state and answer the change keys: changed, before, after, by, reason, audit_id, undo.
 
+    A dry run brings it nowhere, and has two keys more: dry_run, and a message that says so.
+
     Raises Problem: 412 for a stale If-Match (a less bold change ignores it), 409 when overtaken, 503 when the
     disk refuses.
     """
@@ -22,7 +24,7 @@ async def change(control: Control, call: Call, service: str, to: ServiceState) -
     if is_raise(step.before, to) and call.if_match not in {None, "*", str(step.version_before)}:
         raise Problem(412, "stale-snapshot", f"The snapshot in force is {step.version_before}; nothing was applied.")
     if call.dry_run:
-        return {**_keys(Change(step, None), call, control), "dry_run": True}
+        return {**_keys(Change(step, None), call, control), "dry_run": True, "message": _would(step)}
     try:
         done = await control.snapshots.change(service, to, asked)
     except OvertakenError:
@@ -49,6 +51,16 @@ def _keys(done: Change, call: Call, control: Control) -> dict[str, Any]:
         "audit_id": done.audit_id,
         "undo": _undo(step, only=len(control.settings.services) == 1) if changed else None,
     }
+
+
+def _would(step: Step) -> str:
+    before, after = _spoken(step.before), _spoken(step.after)
+    would = f"take {step.service} from {before} to {after}" if before != after else f"leave {step.service} in {after}"
+    return f"Dry run: nothing changed; would {would}"
+
+
+def _spoken(state: ServiceState) -> str:
+    return f"mode {state.mode}" + (" with the kill switch latched" if state.latched else "")
 
 
 def _undo(step: Step, *, only: bool) -> str:

@@ -18,6 +18,8 @@ from proxy.control.state import Asked
 log = structlog.get_logger()
 
 REQUEST_S = 10.0
+ROW_S = 1.0
+"""Longest wait for the audit row of a refusal; on a disk that hangs it comes after the answer."""
 _REFUSALS_KEPT = 60
 """Refused attempts of one peer that become audit rows, per minute: a flood must not fill the disk."""
 
@@ -31,32 +33,30 @@ class Front:
         self._loopback = loopback
         self._guesses = Throttle(GUESSES)
         self._refusals = Throttle(_REFUSALS_KEPT)
+        self._rows: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: BaseRequest) -> web.StreamResponse:
         """The answer to one request; never raises for what the client did."""
         try:
             async with asyncio.timeout(REQUEST_S):
                 return await self._answer(request)
-        except Problem as problem:
-            return problem.response()
+        except Problem as refused:
+            problem = refused
         except TimeoutError:
-            return Problem(503, "too-slow", f"There was no answer within {REQUEST_S:g} s.").response()
+            problem = Problem(503, "too-slow", f"There was no answer within {REQUEST_S:g} s.")
         except Exception:
             # The edge of the admin port: one request is lost, the process is not.
             log.exception("admin request failed", method=request.method)
-            return Problem(500, "internal", "This call failed; the log says more.").response()
+            problem = Problem(500, "internal", "This call failed; the log says more.")
+        await self._keep(request, problem)
+        return problem.response()
 
     async def _answer(self, request: BaseRequest) -> web.StreamResponse:
-        path = request.raw_path.partition("?")[0]
-        try:
-            self._check_sender(request)
-            route, parameters = find(request.method, path)
-            who = self._identify(request, route)
-            call = await _call(request, parameters, who, f"{route.method} {route.path}")
-            return await route.handler(self._control, call)
-        except Problem as problem:
-            await self._keep(request, path, problem)
-            raise
+        self._check_sender(request)
+        route, parameters = find(request.method, _path(request))
+        who = self._identify(request, route)
+        call = await _call(request, parameters, who, f"{route.method} {route.path}")
+        return await route.handler(self._control, call)
 
     def _check_sender(self, request: BaseRequest) -> None:
         hosts = request.headers.getall("Host", [])
@@ -74,10 +74,10 @@ class Front:
             return ""
         raise throttled() if self._guesses.over(request.remote or "", monotonic()) else unauthorized()
 
-    async def _keep(self, request: BaseRequest, path: str, problem: Problem) -> None:
-        """Write the audit row of a refused attempt to change something."""
+    async def _keep(self, request: BaseRequest, problem: Problem) -> None:
+        """Write the audit row of an attempt to change something that got a problem for an answer."""
         try:
-            route, parameters = find(request.method, path)
+            route, parameters = find(request.method, _path(request))
         except Problem:
             return
         peer = request.remote or ""
@@ -85,10 +85,23 @@ class Front:
             return
         accepted = self._token.accepts(request.headers.getall("Authorization", []))
         asked = Asked(ADMIN if accepted else "", peer, f"{route.method} {route.path}")
+        why = f"{problem.status} {problem.kind}"
+        row = asyncio.create_task(self._append(asked, parameters.get("service", ""), why))
+        self._rows.add(row)
+        row.add_done_callback(self._rows.discard)
+        await asyncio.wait({row}, timeout=ROW_S)
+
+    async def _append(self, asked: Asked, service: str, why: str) -> None:
         try:
-            await self._control.state.refuse(asked, parameters.get("service", ""), f"{problem.status} {problem.kind}")
+            await self._control.state.refuse(asked, service, why)
         except StateError as refused:
-            log.warning("a refused attempt is not in the audit log", why=str(refused))
+            log.warning(
+                "a refused attempt is not in the audit log yet", attempt=asked.route, result=why, why=str(refused)
+            )
+
+
+def _path(request: BaseRequest) -> str:
+    return request.raw_path.partition("?")[0]
 
 
 async def _call(request: BaseRequest, parameters: dict[str, str], who: str, route: str) -> Call:

@@ -39,14 +39,8 @@ async def enable_shadow_mode(control: Control, call: Call) -> web.Response:
     if "share" in call.body:
         check_share(call.body["share"], control.settings.services[name])
     keys = await change(control, call, name, ServiceState(Mode.SHADOW))
-    return answer(
-        {
-            "message": "Shadow mode enabled",
-            "status": "v1 primary with v2 shadows enabled",
-            **_flags_answer(control, name),
-            **keys,
-        }
-    )
+    done = {"message": "Shadow mode enabled", "status": "v1 primary with v2 shadows enabled"}
+    return answer({**({} if call.dry_run else done), **_flags_answer(control, name), **keys})
 
 
 def _flags_asked(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
@@ -13,16 +14,17 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from proxy.control.api.auth import Throttle
-from proxy.control.api.front import Front
+from proxy.control.api.front import REQUEST_S
 from proxy.control.api.problems import Problem
 
 log = structlog.get_logger()
+
+Answer = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 MAX_CONNECTIONS = 32
 _SETTINGS: dict[str, Any] = {
     "auto_decompress": False,
     "access_log": None,
-    "keepalive_timeout": 15.0,
     "max_line_size": 8190,
     "max_field_size": 8190,
     "max_headers": 64,
@@ -61,15 +63,45 @@ class _Connection(RequestHandler):
 
 
 class _Server(web.Server):
-    """Makes such connections, and refuses them above the limit."""
+    """Makes such connections. Above the limit the oldest that waits for a request ends: nobody is locked out by those.
+
+    A request is in service once it has come whole; what is promised and not sent holds no place.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(self._serve, handler_cancellation=True)
+        self._answer = answer
+        self._open: dict[RequestHandler, asyncio.Transport] = {}
+        self._requests: dict[RequestHandler, BaseRequest] = {}
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
+        self._open[handler] = transport
+        if len(self._open) > MAX_CONNECTIONS:
+            oldest = next(each for each in self._open if not self._is_in_service(each))  # at the latest, the new one
+            self._open.pop(oldest).abort()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        self._open.pop(handler, None)
+        super().connection_lost(handler, exc)
 
     def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), logger=_silent(), **_SETTINGS)
+        # aiohttp ends a connection that has had no whole head for its keep-alive time, from the first byte or the last
+        # answer on; bytes that trickle in do not put that off.
+        return _Connection(
+            self, loop=asyncio.get_running_loop(), logger=_silent(), keepalive_timeout=REQUEST_S, **_SETTINGS
+        )
+
+    async def _serve(self, request: BaseRequest) -> web.StreamResponse:
+        self._requests[request.protocol] = request
+        try:
+            return await self._answer(request)
+        finally:
+            del self._requests[request.protocol]
+
+    def _is_in_service(self, handler: RequestHandler) -> bool:
+        request = self._requests.get(handler)
+        return request is not None and request.content.is_eof()
 
 
 def _silent() -> logging.Logger:
@@ -85,9 +117,9 @@ def check_parser() -> None:
         raise ParserError("aiohttp was installed without its C extension: install a wheel, or build it with a compiler")
 
 
-async def start(front: Front, listener: socket.socket) -> web.ServerRunner:
-    """Serve the admin port on a listening socket; `cleanup()` of the answer ends it within seconds."""
-    runner = web.ServerRunner(_Server(front.answer, handler_cancellation=True), shutdown_timeout=5.0)
+async def start(answer: Answer, listener: socket.socket) -> web.ServerRunner:
+    """Serve the admin port on a listening socket; `cleanup()` of what this returns ends it within seconds."""
+    runner = web.ServerRunner(_Server(answer), shutdown_timeout=5.0)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner

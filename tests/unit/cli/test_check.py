@@ -91,3 +91,27 @@ def test_a_token_file_open_to_everybody_is_an_error(tmp_path: Path, capsys: pyte
 def test_without_a_file_the_flags_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--primary", "http://a.example", "--candidate", "http://b.example"]) == 0
     assert capsys.readouterr().out == "flags and environment: ok   1 service, 0 endpoints, 0 rules\n"
+
+
+@pytest.mark.parametrize("token", ["", "two words"])
+def test_a_token_that_serve_would_refuse_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("SHADOW_PROXY_ADMIN_TOKEN", token)
+    assert main(["check", "-c", str(write(tmp_path, MINIMAL))]) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("SHADOW_PROXY_ADMIN_TOKEN  error  $SHADOW_PROXY_ADMIN_TOKEN: ")
+    assert "two words" not in said
+
+
+def test_a_kept_token_that_serve_would_refuse_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "admin-token").touch(mode=0o600)
+    assert main(["check", "-c", str(write(tmp_path, MINIMAL)), "--state-dir", str(tmp_path)]) == 2
+    assert f"--state-dir  error  state_dir: {tmp_path}/admin-token: holds no token" in capsys.readouterr().out
+
+
+def test_it_takes_the_flags_of_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--mode", "shadwo", "--workers", "0", "--state-dir", str(tmp_path), "--log-format", "xml"]
+    assert main(["check", "-c", str(write(tmp_path, MINIMAL)), *words]) == 2
+    flags = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert flags[:-1] == ["--log-format", "--mode", "--workers"]

@@ -37,3 +37,7 @@ def test_the_kept_token_goes_nowhere_else_unasked(tmp_path: Path, url: str, *, s
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file"):
         find_token("http://127.0.0.1:1", tmp_path / "none", {})
+
+
+def test_a_state_directory_out_of_reach_counts_as_no_token() -> None:
+    assert find_token("http://127.0.0.1:1", None, {"XDG_STATE_HOME": "/" + "x" * 300}) is None

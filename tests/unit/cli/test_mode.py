@@ -69,6 +69,13 @@ def test_json_is_what_the_proxy_said(admin: StubAdmin, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out) == changed("shadow", "primary")
 
 
+@pytest.mark.parametrize("said", [{}, {"before": 1, "after": 2}, {"before": {}, "after": {}}, [], 5], ids=repr)
+def test_json_that_is_no_change_is_exit_3(admin: StubAdmin, capsys: pytest.CaptureFixture[str], said: Any) -> None:
+    admin.say("PUT", MODE, json.dumps(said))
+    assert main(["mode", "primary", "ranker", "--admin", admin.url]) == 3
+    assert "Next: check --admin" in capsys.readouterr().err
+
+
 def test_a_name_is_one_path_segment(admin: StubAdmin) -> None:
     main(["mode", "primary", "../x", "--admin", admin.url])
     assert [asked.target for asked in admin.asked] == ["/api/v1/services/..%2Fx/mode"]

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from proxy.cli.scene import Scene, as_json, broken, has_result, is_settled, moving, opening, program, report, summary
+from proxy.demo.bugs import BUGS
 from proxy.demo.load import LoadResult
 
 URLS = {
@@ -12,7 +13,7 @@ URLS = {
     "proxy": "http://127.0.0.1:8080",
     "admin": "http://127.0.0.1:8081",
 }
-SCENE = Scene(URLS, "7c1e", Path("/tmp/shadow-demo-x/admin-token"), bugs=3, rate=50.0, patient="wdbc-001")
+SCENE = Scene(URLS, "7c1e", Path("/tmp/shadow-demo-x/admin-token"), bugs=BUGS, rate=50.0, patient="wdbc-001")
 SERVICE: dict[str, Any] = {
     "service": "scoring",
     "mode": "shadow",
@@ -28,6 +29,7 @@ SERVICE: dict[str, Any] = {
     "dropped": 2,
     "dropped_by": {"judge_lost": 2},
     "verdicts": {"tolerated": 625, "mismatch": 375},
+    "differences": {"status": 30, "value": 205},
     "top": [{"endpoint": "score", "path": "$.segments[*].deviation", "kind": "value", "exchanges": 205}],
     "latency": {
         "primary": {"p50": 0.00068, "p95": 0.001, "p99": 0.0014},
@@ -44,7 +46,10 @@ def status(service: dict[str, Any]) -> dict[str, Any]:
 def test_the_opening_says_where_everything_is_and_what_to_try() -> None:
     assert [line.plain for line in opening(SCENE, 80)] == [
         "primary    v1  http://127.0.0.1:9101   scoring model, answers every client",
-        "candidate  v2  http://127.0.0.1:9102   its successor, 3 planted bugs",
+        "candidate  v2  http://127.0.0.1:9102   its successor, 3 planted bugs, seen as:",
+        "               status                  patients lost on the way to the new store",
+        "               type at $.probability   a number became text",
+        "               value at $..deviation   computed in 32 bits, not 64",
         "proxy          http://127.0.0.1:8080   gets 50 requests/s",
         "admin          http://127.0.0.1:8081   /metrics, /api/v1/status",
         "token      7c1e   (shown once)",
@@ -74,11 +79,26 @@ def test_no_moving_line_about_differences_is_wider_than_the_screen(width: int) -
     assert len(list(moving(status(service), 5, width))[-1]) <= width
 
 
+def test_the_moving_part_fits_80_columns_after_hours() -> None:
+    slow = {"p50": 0.0123, "p95": 0.1, "p99": 0.999}
+    long = SERVICE | {
+        "compared": 999_999,
+        "requests": 999_999,
+        "dropped": 12_345,
+        "agreement": 0.99999,
+        "interval": (0.99998, 1.0),
+        "coverage": 0.99999,
+        "latency": {"primary": slow, "candidate": slow},
+    }
+    assert max(len(line.plain) for line in moving(status(long), 20_000, 80)) <= 80
+
+
 def test_the_moving_part_shows_agreement_beside_coverage_and_both_latencies() -> None:
     assert [line.plain for line in moving(status(SERVICE), 75, 80)] == [
         "mode shadow · clients always get v1 · mirrored to v2 · 1m",
-        "1,000 compared   agreement 62.50 % (59.40 to 65.50)   coverage 99.50 %   dropped 2",
-        "v1 p50 0.68 ms, p99 1.4 ms   v2 p50 1.1 ms, p99 1.8 ms",
+        "1,000 compared   agreement 62.50 % (59.40 to 65.50)   coverage 99.50 %",
+        "dropped 2   v1 p50 0.68 ms, p99 1.4 ms   v2 p50 1.1 ms, p99 1.8 ms",
+        "differences   205 value, 30 status",
         " 20.50 %  score          value      $.segments[*].deviation",
     ]
     assert report(status(SERVICE), 75.2) == (

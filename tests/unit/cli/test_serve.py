@@ -53,7 +53,22 @@ def test_a_stored_mode_that_beats_the_configured_one_is_said() -> None:
     token = EnsuredToken(None, made=False, token="7c1e")
     text = "\n".join(ready_lines(house(token), "127.0.0.1:1", "127.0.0.1:2", {"default": "primary"}))
     assert "default   PRIMARY   (kept from before; shadow is configured)" in text
-    assert "mirrored   nothing; to change that: shadow-proxy mode shadow default" in text
+    assert "mirrored   nothing; to change that: shadow-proxy mode shadow default --admin http://127.0.0.1:2" in text
+
+
+def test_commands_to_paste_carry_what_leads_here(home: Path) -> None:
+    elsewhere = EnsuredToken(Path("/state/admin-token"), made=False, token="7c1e")
+    lines = ready_lines(house(elsewhere), "127.0.0.1:1", "127.0.0.1:8081", {"default": "primary"})
+    assert lines[-1] == "Next: shadow-proxy status"
+    assert any(line.endswith("mode shadow default --token-file /state/admin-token") for line in lines)
+    exposed = load(
+        None,
+        Flags("http://a.example", "http://b.example", admin_listen="0.0.0.0:8081"),
+        {"SHADOW_PROXY_ADMIN_TOKEN": "7c1e", "SHADOW_PROXY_ADMIN__INSECURE_BIND": "true"},
+    ).settings
+    open_house = House(exposed, home, "shadow-proxy-000000", elsewhere)
+    *_, following = ready_lines(open_house, "127.0.0.1:1", "0.0.0.0:8081", {"default": "shadow"})
+    assert following == "Next: shadow-proxy status --token-file /state/admin-token"
 
 
 def test_the_json_line_never_holds_the_token() -> None:

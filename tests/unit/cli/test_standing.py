@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli.standing import processes_down, standing
+from proxy.cli.standing import following, processes_down, standing
 from tests.unit.cli.statuses import BUSY, QUIET, status
 
 
@@ -25,7 +25,7 @@ ranker   SHADOW   clients: v1 100 %   up 4m
    v1              38.1 ms     40.2 ms     41.0 ms
    v2              36.2 ms     41.0 ms     44.0 ms
    v2 ÷ v1            0.95        1.02        1.07
- differences  most exchanges first
+ differences  61 status, 9 value   most exchanges first:
   61  item   status  status
    9  score  value   $.scores[*].parts[*].weight"""
     )
@@ -40,8 +40,12 @@ ranker   SHADOW   clients: v1 100 %   up 4m
         ({"requests": 9, "mirrored": 9}, "9 requests mirrored, answers under way"),
         ({"requests": 9, "mirrored": 9, "dropped": 9}, "9 requests mirrored, 9 dropped"),
         (
-            {"requests": 9, "mirrored": 9, "verdicts": {"both_error": 9}},
-            "answers came, none comparable (9 both_error)",
+            {"requests": 9, "mirrored": 9, "verdicts": {"both_error": 8, "primary_error": 1, "match": 0}},
+            "the primary answered with errors only (8 both_error, 1 primary_error)",
+        ),
+        (
+            {"requests": 9, "mirrored": 9, "verdicts": {"both_error": 8, "incomparable": 1}},
+            "answers came, none comparable (8 both_error, 1 incomparable)",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -55,6 +59,33 @@ def test_nothing_compared_is_a_sentence_that_says_why(changes: dict[str, Any], w
 def test_requests_that_may_not_be_sent_twice_come_with_advice() -> None:
     text = shown({**QUIET, "requests": 3, "not_mirrored": {"method": 3}})
     assert "mark an endpoint read_only" in text
+
+
+@pytest.mark.parametrize(
+    ("errors", "row"),
+    [
+        (
+            {"proxy": 2, "5xx": 1},
+            " client errors  3   (2 answered by the proxy: the primary did not answer; 1 5xx of v1)",
+        ),
+        ({"proxy": 0, "5xx": 1200}, " client errors  1,200   (1,200 5xx of v1)"),
+    ],
+    ids=["both", "one"],
+)
+def test_errors_that_clients_saw_are_said(errors: dict[str, int], row: str) -> None:
+    assert row in shown({**BUSY, "client_errors": errors}).splitlines()
+
+
+@pytest.mark.parametrize("said", [{}, {"client_errors": {"proxy": 0, "5xx": 0}}], ids=["absent", "none"])
+def test_without_such_errors_there_is_no_row(said: dict[str, Any]) -> None:
+    assert "client errors" not in shown({**BUSY, **said})
+
+
+def test_what_to_do_next_leads_to_the_same_proxy_if_it_is_a_command_of_ours() -> None:
+    place = " --admin http://a:1 --token-file /t"
+    assert following(status(), [BUSY], place) == f"shadow-proxy status ranker --watch{place}"
+    assert following(status(), [QUIET], place) == "curl http://127.0.0.1:8080/"
+    assert following(status(), [], place) == f"shadow-proxy status --watch{place}"
 
 
 def test_an_unknown_latency_is_a_dash_and_has_no_ratio() -> None:

@@ -2,6 +2,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,20 @@ def test_status_shows_every_service_and_what_to_do_next(admin: StubAdmin, capsys
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ranker   SHADOW")
     assert "users   SHADOW   clients: v1 100 %   up 4m" in lines
-    assert lines[-1] == "Next: shadow-proxy status ranker --watch"
+    assert lines[-1] == f"Next: shadow-proxy status ranker --watch --admin {admin.url}"
+
+
+def test_what_to_do_next_carries_the_options_that_were_given(
+    admin: StubAdmin, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = home / "my token"
+    token.write_text("sesame")
+    token.chmod(0o600)
+    admin.say("GET", STATUS, status({**BUSY, "next": "shadow-proxy mode shadow ranker"}))
+    assert main(["status", "--admin", admin.url, "--token-file", str(token)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"Next: shadow-proxy mode shadow ranker --admin {admin.url} --token-file '{token}'"
+    )
 
 
 def test_one_service_can_be_named(admin: StubAdmin, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +75,32 @@ def test_another_program_at_that_port_is_exit_3(admin: StubAdmin, capsys: pytest
     admin.say("GET", STATUS, "<html>", 200)
     assert main(["status", "--admin", admin.url]) == 3
     assert "not as a shadow-proxy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", [{}, {"services": 1}, {"services": ["a"]}, {"services": [{}]}, [1], 5], ids=repr)
+@pytest.mark.parametrize("words", [["status"], ["status", "a", "--json"], ["mode", "primary"]], ids=" ".join)
+def test_json_that_is_no_status_is_exit_3_with_advice(
+    admin: StubAdmin, capsys: pytest.CaptureFixture[str], words: list[str], said: Any
+) -> None:
+    admin.say("GET", STATUS, json.dumps(said))
+    assert main([*words, "--admin", admin.url]) == 3
+    assert "Next: check --admin: this may be the proxy port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", ["se\nsame", "s\u00e9same", "\u20acsesame", "sesame sesame"], ids=ascii)
+def test_a_token_in_the_environment_that_is_none_is_a_usage_error_and_not_repeated(
+    admin: StubAdmin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], token: str
+) -> None:
+    monkeypatch.setenv("SHADOW_PROXY_ADMIN_TOKEN", token)
+    assert main(["status", "--admin", admin.url]) == 2
+    said = capsys.readouterr().err
+    assert "$SHADOW_PROXY_ADMIN_TOKEN: a token is one line of printable ASCII" in said
+    assert "same" not in said
+    assert admin.asked == []
+
+
+def test_a_host_that_is_no_name_is_exit_3() -> None:
+    assert main(["status", "--admin", f"http://{'x' * 64}.\u00e9:1"]) == 3
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "http://a:x", "http://a/b"])

@@ -59,6 +59,7 @@ def test_every_error_is_said_at_once_in_the_order_of_the_file(tmp_path: Path) ->
             "use up to 63 letters, digits, dots, dashes, underscores"
         ),
         f"10:38  error  {service}.endpoints[0].match: 'POST' is not METHOD /path, such as GET /users/{{id}}",
+        f"11:13  error  {service}.rules[0]: give at least one of abs, rel, mean_below, max_below",
         f"11:13  error  {service}.rules[0].author: is required: say who accepted the difference",
         f"11:13  error  {service}.rules[0].reason: is required: say why the difference is accepted",
     ]
@@ -91,6 +92,56 @@ def test_settings_that_contradict_each_other_are_errors_at_their_own_lines(tmp_p
         "4:35  error  services.ranker.candidate.url: is the primary's url too: nothing would be compared",
         "7:16  error  services.ranker.endpoints[1].name: 'a' is used twice: endpoints need their own names",
         "9:28  error  services.ranker.rules[0].endpoint: 'b' is not an endpoint here: a",
+    ]
+
+
+def test_contradictions_are_said_beside_what_cannot_be_read(tmp_path: Path) -> None:
+    """Each wrong value is next to something it must not hide, nor be the cause of a second error about it."""
+    found = errors(
+        tmp_path,
+        """\
+        listen: "127.0.0.1:9001"
+        admin: {listen: "0.0.0.0:8081", hosts: [a b]}
+        default_service: rankr
+        workers: many
+        services:
+          ranker:
+            hosts: [r.example, "r example"]
+            primary: {version: v1, ulr: "http://127.0.0.1:8001"}
+            candidate: {version: v1, url: "http://127.0.0.1:9001"}
+            endpoints:
+              - {name: a, match: "/a"}
+              - {name: a, match: "GET /b"}
+              - {name: "a b", match: "GET /c"}
+            rules:
+              - {id: r1, endpoint: b, path: "$.a[-1]", use: numerc, author: o}
+              - {id: r1, path: "$.a", use: ignore}
+              - {id: r3, path: "$.a", rel: 1e-6, reason: r, author: o}
+          one: {primary: {version: v1, url: "http://a"}, candidate: {version: v2, url: "http://b"}}
+          two: {primary: {version: v1, url: "http://a"}, candidate: {version: v2, url: "http://a"}}
+        """,
+    )
+    assert [(said.partition("  error  ")[0], said.split("  error  ")[1].partition(": ")[0]) for said in found] == [
+        ("2:17", "admin.listen"),
+        ("2:41", "admin.hosts[0]"),
+        ("3:18", "default_service"),
+        ("4:10", "workers"),
+        ("7:24", "services.ranker.hosts[1]"),
+        ("8:28", "services.ranker.primary.ulr"),
+        ("9:26", "services.ranker.candidate.version"),
+        ("9:35", "services.ranker.candidate.url"),
+        ("11:26", "services.ranker.endpoints[0].match"),
+        ("12:16", "services.ranker.endpoints[1].name"),
+        ("13:16", "services.ranker.endpoints[2].name"),
+        ("15:9", "services.ranker.rules[0].reason"),
+        ("15:37", "services.ranker.rules[0].path"),
+        ("15:53", "services.ranker.rules[0].use"),
+        ("16:9", "services.ranker.rules[1].author"),
+        ("16:9", "services.ranker.rules[1].reason"),
+        ("16:14", "services.ranker.rules[1].id"),
+        ("17:9", "services.ranker.rules[2].use"),
+        ("19:3", "services.two.hosts"),
+        ("19:80", "services.two.candidate.url"),
     ]
 
 

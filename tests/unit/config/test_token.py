@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.models import Admin, Settings
-from proxy.config.token import EnsuredToken, TokenError, ensure_token, is_explicit, read_token
+from proxy.config.token import EnsuredToken, TokenError, chosen_token, ensure_token, is_explicit, read_token
 
 BACKENDS = {
     "primary": {"version": "v1", "url": "http://127.0.0.1:1"},
@@ -86,3 +86,8 @@ def test_a_token_is_explicit_when_somebody_chose_it(tmp_path: Path) -> None:
     assert not is_explicit(settings(), {})
     assert is_explicit(settings(tmp_path), {})
     assert is_explicit(settings(), {"SHADOW_PROXY_ADMIN_TOKEN": "t"})
+
+
+def test_nobody_chose_a_token(tmp_path: Path) -> None:
+    assert chosen_token(settings(), {}) is None
+    assert chosen_token(settings(write(tmp_path, "sesame")), {}) is not None

@@ -7,7 +7,7 @@ from proxy.control.evidence_store import Published
 from proxy.control.label_sets import known
 from proxy.control.metrics import DELTA_EDGES, RATIO_EDGES, SECONDS_EDGES, Build, Exposition
 from proxy.control.processes import Process, Processes
-from proxy.core.families import BACKEND_DURATION, COMPARISONS, DELTA, FAMILIES, LATENCY_RATIO, REQUESTS
+from proxy.core.families import BACKEND_DURATION, COMPARISONS, DELTA, DROPPED, FAMILIES, LATENCY_RATIO, REQUESTS
 from proxy.core.tally import Tally
 from tests.kit.metrics import Metrics, balanced, parse
 from tests.unit.control.settings import service, settings
@@ -64,6 +64,32 @@ def test_label_sets_known_from_the_settings_are_there_at_zero() -> None:
     assert value(metrics, "shadow_dropped_total", service="ranker", reason="judge_lost") == 0
     assert value(metrics, "shadow_refused_requests_total", reason="framing") == 0
     assert balanced(text())
+
+
+def test_reasons_that_nothing_gives_yet_have_no_series_until_something_does() -> None:
+    mirrors, drops = (scraped().samples[name] for name in ("shadow_mirrors_total", "shadow_dropped_total"))
+    assert {dict(labels)["result"] for labels in mirrors} == {
+        "mirrored",
+        "mode",
+        "method",
+        "endpoint_off",
+        "not_sampled",
+        "loop",
+        "draining",
+    }
+    assert {dict(labels)["reason"] for labels in drops} == {
+        "client_gone",
+        "incomplete",
+        "too_large",
+        "in_flight_full",
+        "memory_full",
+        "judge_full",
+        "judge_lost",
+        "draining",
+    }
+    later = Tally()
+    later.count(DROPPED, ("ranker", "shed"), 3)
+    assert value(scraped(later), "shadow_dropped_total", service="ranker", reason="shed") == 3
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,25 @@ async def test_who_goes_away_does_not_take_the_answer_from_others() -> None:
 
 
 async def test_a_candidate_that_is_down_is_said_once_at_start() -> None:
-    with refusing_port() as port, capture_logs() as logs:
-        await Readiness(configured(1, port), with_worker).warn_of_candidates()
+    async with Listener() as primary:
+        with refusing_port() as port, capture_logs() as logs:
+            await Readiness(configured(primary.port, port), with_worker).warn_of_backends()
     assert [(line["event"], line["candidate"], line["log_level"]) for line in logs] == [
         ("candidate is down", "v2", "warning")
+    ]
+
+
+async def test_a_primary_that_is_down_is_said_with_what_clients_get() -> None:
+    async with Listener() as candidate:
+        with refusing_port() as port, capture_logs() as logs:
+            await Readiness(configured(port, candidate.port), with_worker).warn_of_backends()
+    assert logs == [
+        {
+            "event": "primary is down",
+            "log_level": "warning",
+            "service": "ranker",
+            "primary": "v1",
+            "why": "connection refused",
+            "effect": "clients of ranker get 502 or 504 until it accepts connections",
+        }
     ]

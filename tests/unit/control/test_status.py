@@ -83,6 +83,25 @@ def test_next_is_a_command_that_leads_on() -> None:
     assert of_ranker(running)["next"] == "shadow-proxy status ranker --watch"
 
 
+def test_next_names_a_place_that_can_be_reached() -> None:
+    for listen, place in {
+        "0.0.0.0:8080": "http://127.0.0.1:8080/",
+        "[::]:8080": "http://[::1]:8080/",
+        "192.0.2.7:8080": "http://192.0.2.7:8080/",
+    }.items():
+        configured = settings(listen=listen)
+        assert of_ranker(known(settings()), configured=configured)["next"] == f"curl {place}"
+
+
+def test_what_clients_suffer_is_counted_by_who_says_it() -> None:
+    tally = busy()
+    for backend, code, count in (("proxy", "5xx", 7), ("proxy", "4xx", 2), ("v1", "5xx", 3), ("v1", "aborted", 5)):
+        tally.count(REQUESTS, ("ranker", "score", backend, code), count)
+    tally.count(REQUESTS, ("search", "score", "proxy", "5xx"), 99)
+    assert of_ranker(tally)["client_errors"] == {"proxy": 9, "5xx": 3}
+    assert of_ranker(Tally())["client_errors"] == {"proxy": 0, "5xx": 0}
+
+
 def test_a_service_reached_by_host_says_so() -> None:
     snapshot = Snapshot(1, settings("ranker", "search"), {"ranker": Mode.SHADOW, "search": Mode.SHADOW})
     assert (

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config.models import Mode, Settings
+from proxy.config.units import PARAMETER, check_template
 from proxy.core.reasons import MirrorResult
 from proxy.core.routing import EndpointRoute, Routes, ServiceRoute, decide, sample, without_port
 
@@ -43,6 +44,7 @@ def route(*templates: str, mode: Mode = Mode.SHADOW, **service: Any) -> ServiceR
         ("GET /users/{id}", b"GET /users/", False),
         ("GET /users/{id}", b"GET /users/1/2", False),
         ("GET /users/{id}", b"GET /users/1?q", True),
+        ("GET /users/{id2}", b"GET /users/42", True),
         ("GET /users/{id}", b"GET /users/\xff", True),
         ("* /users/{id}/posts/{post}", b"GET /users/1/posts/2", True),
         ("GET /files/{rest}", b"GET /files/a/b/c", True),
@@ -56,6 +58,18 @@ def route(*templates: str, mode: Mode = Mode.SHADOW, **service: Any) -> ServiceR
 def test_a_template_matches_the_raw_path(template: str, request_line: bytes, matches: bool) -> None:  # noqa: FBT001
     method, target = request_line.split(b" ")
     assert route(template).endpoint(method, target).name == ("e0" if matches else "other")
+
+
+SEGMENT = st.from_regex(PARAMETER, fullmatch=True) | st.from_regex(r"[A-Za-z0-9._~%+()*-]+", fullmatch=True)
+VALUE = st.binary(min_size=1, max_size=8).filter(lambda value: b"/" not in value and b"?" not in value)
+
+
+@given(segments=st.lists(SEGMENT, min_size=1, max_size=5, unique=True), data=st.data())
+def test_every_accepted_template_matches_an_instance_of_itself(segments: list[str], data: st.DataObject) -> None:
+    segments = sorted(segments, key="{rest}".__eq__)
+    template = check_template("GET /" + "/".join(segments))
+    instance = (data.draw(VALUE) if PARAMETER.fullmatch(segment) else segment.encode() for segment in segments)
+    assert route(template).endpoint(b"GET", b"/" + b"/".join(instance)).name == "e0"
 
 
 def test_literal_paths_come_first_then_templates_in_order() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ BY_NAME = {bug.name: bug for bug in BUGS}
 
 
 def always(bug: Bug) -> Bug:
-    return Bug(bug.name, bug.method, 1, bug.spoil)
+    return replace(bug, every=1)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

@@ -1,0 +1,128 @@
+"""What becomes of a change that fails: over a real state file, without a network of processes."""
+
+import asyncio
+import json
+import socket
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from proxy.control.api import front, server
+from proxy.control.api.auth import Token
+from proxy.control.api.call import Control
+from proxy.control.api.front import Front
+from proxy.control.database import Database, open_database
+from proxy.control.evidence_store import EvidenceStore
+from proxy.control.links import Links
+from proxy.control.metrics import Build
+from proxy.control.readiness import Readiness
+from proxy.control.snapshots import Snapshots
+from proxy.control.state import State
+from proxy.ipc.messages import Snapshot
+from tests.unit.control.settings import settings
+
+FLAGS, KILL = "/admin/flags", {"v2_enabled": False}
+
+
+@dataclass
+class Admin:
+    """An admin port and the state file below it; `publish_fails` makes every change an accident."""
+
+    database: Database
+    state: State
+    port: int = 0
+    publish_fails: bool = False
+
+    def publish(self, _snapshot: Snapshot) -> None:
+        if self.publish_fails:
+            raise RuntimeError("the cable was cut at /secret/place")
+
+    async def change(self, body: object) -> tuple[int, dict[str, Any]]:
+        """Status and content of the answer to `POST /admin/flags`."""
+        url = f"http://127.0.0.1:{self.port}{FLAGS}"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": "Bearer token"}) as session,
+            session.post(url, data=json.dumps(body)) as answer,
+        ):
+            return answer.status, json.loads(await answer.read())
+
+    async def results(self) -> list[str]:
+        """Of the audit rows, oldest first."""
+        return [row["result"] for row in reversed(await self.state.audit(50, None))]
+
+
+@asynccontextmanager
+async def admin_port(directory: Path) -> AsyncIterator[Admin]:
+    configured, database = settings(), open_database(directory / "state")
+    admin = Admin(database, State(database, "run-1"))
+    evidence = EvidenceStore(database, configured, "run-1", directory / "processes.json")
+    control = Control(
+        configured,
+        Snapshots(configured, admin.state, admin.publish, admin.state.boot(), "run-1"),
+        admin.state,
+        evidence,
+        Links(evidence),
+        Readiness(configured, frozenset),
+        Build("0", "3", 0.0),
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    admin.port = listener.getsockname()[1]
+    runner = await server.start(Front(control, Token("token"), loopback=True).answer, listener)
+    try:
+        yield admin
+    finally:
+        await runner.cleanup()
+        database.close()
+
+
+async def test_an_accident_is_a_500_without_internals_and_an_audit_row(tmp_path: Path) -> None:
+    async with admin_port(tmp_path) as admin:
+        admin.publish_fails = True
+        with capture_logs() as logs:
+            status, said = await admin.change(KILL)
+        assert (status, "secret" in str(said)) == (500, False)
+        assert await admin.results() == ["500 internal"]
+        assert [line["event"] for line in logs] == ["admin request failed"]
+
+
+async def test_a_disk_that_hangs_delays_the_audit_row_and_not_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "REQUEST_S", 0.05)
+    monkeypatch.setattr(front, "ROW_S", 0.05)
+    works_again = threading.Event()
+
+    def hang(_connection: sqlite3.Connection) -> None:
+        works_again.wait(30)
+
+    async with admin_port(tmp_path) as admin:
+        hanging = asyncio.create_task(admin.database.write(hang, durable=False))
+        try:
+            status, _ = await admin.change(KILL)
+        finally:
+            works_again.set()
+            await hanging
+        assert status == 503
+        assert await admin.results() == ["applied", "503 too-slow"]
+
+
+async def test_a_refusal_that_the_disk_refuses_is_in_the_audit_log_once_it_works_again(tmp_path: Path) -> None:
+    async with admin_port(tmp_path) as admin:
+        admin.database._connection.execute("PRAGMA query_only = 1")
+        with capture_logs() as logs:
+            status, _ = await admin.change({"v2_enabled": False})
+            wrong, _ = await admin.change({"nope": True})
+        assert (status, wrong) == (503, 422)
+        assert "a refused attempt is not in the audit log yet" in [line["event"] for line in logs]
+        admin.database._connection.execute("PRAGMA query_only = 0")
+        await admin.state.settle_refusals()
+        await admin.state.settle_refusals()
+        assert await admin.results() == ["503 not-stored", "422 invalid-flags"]
