@@ -71,7 +71,7 @@ class BackendConnection(asyncio.Protocol):
     """See the module's theory of operation."""
 
     __slots__ = (
-        "_body", "_buffer", "_idle_s", "_interims", "_lane", "_limits", "_owner", "_receiver", "_reusable", "_to_head",
+        "_body", "_buffer", "_idle_s", "_interims", "_is_behind", "_lane", "_limits", "_owner", "_receiver", "_reusable", "_to_head",
         "_transport", "_turn", "deadline", "deadline_cause", "idle_until", "opened_at", "request_open", "used",
     )  # fmt: skip
 
@@ -88,6 +88,7 @@ class BackendConnection(asyncio.Protocol):
         self._interims = 0
         self._reusable = True
         self._idle_s = NEVER
+        self._is_behind = False
         self.used = False
         self.request_open = False
         self.opened_at = 0.0
@@ -204,11 +205,13 @@ class BackendConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The backend reads more slowly than we send."""
+        self._is_behind = True
         if self._receiver is not None:
             self._receiver.backend_paused()
 
     def resume_writing(self) -> None:
         """It has caught up."""
+        self._is_behind = False
         if self._receiver is not None:
             self._receiver.backend_resumed()
 
@@ -245,7 +248,7 @@ class BackendConnection(asyncio.Protocol):
         self._buffer = b""
         body: Body
         if head.chunked:
-            body = ChunkedBody(self._limits, padded=True)
+            body = ChunkedBody(self._limits, head.nominated, padded=True)
         elif head.length >= 0:
             body = LengthBody(head.length)
         else:
@@ -260,6 +263,7 @@ class BackendConnection(asyncio.Protocol):
         self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
         receiver.answer(head, payload, complete=False)
         if self._body is body and (body.done or body.fault):
+            self.resume_reading()  # a slow client may just have paused what another exchange uses next
             self._end_body(receiver, body, b"")
 
     def _read_interim(self, receiver: Receiver, head: ResponseHead, rest: bytes) -> None:
@@ -304,7 +308,7 @@ class BackendConnection(asyncio.Protocol):
         self.used = True
         if self.request_open:
             self.abort()
-        elif reusable and idle_s > 0 and self._transport is not None:
+        elif reusable and idle_s > 0 and not self._is_behind and self._transport is not None:
             self._owner.released(self, idle_s)
         else:
             self.close()

@@ -127,16 +127,18 @@ _TRAILER_FORBIDDEN = re.compile(
 class ChunkedBody:
     """A chunked body; extensions are checked and dropped, trailers kept if they may be forwarded.
 
-    `padded` allows blanks after a chunk size, which some backends send.
+    `padded` allows blanks after a chunk size, which some backends send. `nominated` are names of the head's
+    Connection field, in lower case: trailers of these names go no further either.
     """
 
     __slots__ = (
-        "_data_bytes", "_held", "_left", "_limits", "_overhead", "_padded", "_step", "_trailer_bytes", "_trailer_count",
-        "done", "fault", "rest", "trailers",
+        "_data_bytes", "_held", "_left", "_limits", "_nominated", "_overhead", "_padded", "_step", "_trailer_bytes",
+        "_trailer_count", "done", "fault", "rest", "trailers",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, *, padded: bool = False) -> None:
+    def __init__(self, limits: Limits, nominated: tuple[bytes, ...] = (), *, padded: bool = False) -> None:
         self._limits = limits
+        self._nominated = nominated
         self._padded = padded
         self._step = _Step.SIZE
         self._held = b""
@@ -244,6 +246,7 @@ class ChunkedBody:
             self.fault = BodyFault.CHUNK
             return False
         name = name_of(line)
-        if field is None and not is_protected(name) and not _TRAILER_FORBIDDEN.fullmatch(name):
+        kept = not is_protected(name) and not _TRAILER_FORBIDDEN.fullmatch(name) and name not in self._nominated
+        if field is None and kept:
             self.trailers.append(line)
         return True

@@ -106,9 +106,9 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing", "_app", "_body", "_body_bytes", "_buffer", "_client_idle_s", "_exchange", "_half_closed",
-        "_keep_alive", "_limits", "_lingered", "_most_requests", "_owns_forwarded", "_paused", "_phase", "_requests",
-        "_settings", "_total_s", "_transport", "_turn", "_write_paused", "arrived", "deadline", "forwarded",
-        "forwarded_for", "peer",
+        "_head_timed", "_keep_alive", "_limits", "_lingered", "_most_requests", "_owns_forwarded", "_paused", "_phase",
+        "_requests", "_settings", "_total_s", "_transport", "_turn", "_write_paused", "arrived", "deadline",
+        "forwarded", "forwarded_for", "peer",
     )  # fmt: skip
 
     def __init__(self, app: Application) -> None:
@@ -130,6 +130,7 @@ class ClientConnection(asyncio.Protocol):
         self._total_s = settings.timeouts.total
         self._advancing = False
         self._requests = 0
+        self._head_timed = True  # the first from the moment the client connects
         self._paused = False
         self._write_paused = False
         self._lingered = 0
@@ -270,7 +271,7 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more: it may still await its answer, but not send the rest of a request."""
-        if self._phase is _ANSWERING:
+        if self._phase is _ANSWERING or (self._phase is _HEAD and self._write_paused):
             self._half_closed = True
             return True
         if self._phase is _BODY:
@@ -296,6 +297,7 @@ class ClientConnection(asyncio.Protocol):
         timeouts = self._settings.timeouts
         longest = {_HEAD: timeouts.client_idle, _BODY: timeouts.request_body_idle, _LINGERING: timeouts.linger}
         self.deadline = monotonic() + longest.get(self._phase, NEVER)
+        self._head_timed = False
         if self._exchange is not None:
             self._exchange.client_resumed()
         elif self._phase is _HEAD:
@@ -312,11 +314,15 @@ class ClientConnection(asyncio.Protocol):
                 pass
         finally:
             self._advancing = False
-        if self._half_closed and self._phase is _HEAD:
+        if self._phase is not _HEAD:
+            return
+        if self._write_paused:
+            if len(self._buffer) > self._limits.pipeline_bytes:
+                self.pause_reading()
+        elif self._half_closed:
             self._end(request_read=True)  # what is left in the buffer can never become a request
-        elif self._write_paused and len(self._buffer) > self._limits.pipeline_bytes:
-            self.pause_reading()
-        elif not self.is_idle and self._phase is _HEAD and self._requests:
+        elif not self._head_timed and not self.is_idle:
+            self._head_timed = True  # once: a client that drips its head gains no time by it
             self.deadline = monotonic() + self._settings.timeouts.request_head
 
     def _take_head(self) -> bool:
@@ -338,6 +344,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(head)
             return False
         self._buffer = b""
+        self._head_timed = False
         self._requests += 1
         rest = data[end + len(HEAD_END) :]
         if isinstance(head, Refusal):
@@ -373,7 +380,7 @@ class ClientConnection(asyncio.Protocol):
         if most and head.length > most:
             self._refuse(BODY_TOO_LONG, to_head=to_head)
             return
-        body = ChunkedBody(self._limits) if head.chunked else LengthBody(head.length)
+        body = ChunkedBody(self._limits, head.nominated) if head.chunked else LengthBody(head.length)
         payload = body.feed(rest) if rest else b""
         self._body_bytes = len(payload)
         if body.fault or (most and len(payload) > most):
@@ -383,6 +390,9 @@ class ClientConnection(asyncio.Protocol):
         if complete:
             self._phase = _ANSWERING
             self._buffer = body.rest if head.keep_alive else b""
+        elif self._half_closed and not body.done:
+            self._end(request_read=True)  # the rest of it can never come
+            return
         else:
             self._phase = _BODY
             self._body = body
@@ -413,8 +423,10 @@ class ClientConnection(asyncio.Protocol):
         if exchange is None:
             return
         self._phase = _ANSWERING
-        self.deadline = NEVER
+        if not self._write_paused:  # the answer may have begun, and the client has as long as ever to read it
+            self.deadline = NEVER
         self._buffer = body.rest if self._keep_alive else b""
+        self.resume_reading()
         exchange.request_data(payload, body.trailers, complete=True)
 
     # --- ending

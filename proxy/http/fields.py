@@ -25,6 +25,8 @@ _HOST = re.compile(
 _MAX_LENGTH = 2**63 - 1
 _MAX_PORT = 65535
 _LONGEST_NAME = 64
+NOMINATE_NOTHING = ((b"keep-alive",), (b"close",))
+"""The members of nearly every Connection field."""
 _VARYING = 32  # distinct values after which a name counts as varying
 _LINE_BYTES = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
 
@@ -103,7 +105,7 @@ class Field:
 
 
 class Lines(dict[bytes, "Field | None"]):
-    """What each field line means; remembers at most `most` lines of at most `longest` bytes."""
+    """What each field line means; remembers at most `most` lines of at most `longest` bytes, and as many names."""
 
     __slots__ = ("_longest", "_most", "_names")
 
@@ -130,9 +132,9 @@ class Lines(dict[bytes, "Field | None"]):
         """Read a line whose name is not known to be nobody's business."""
         field = read_line(line)
         if field is None:
-            if len(self._names) >= self._most:
-                self._names.clear()
             if len(name) <= _LONGEST_NAME:
+                if len(self._names) >= self._most:
+                    self._names.clear()
                 self._names[name] = 0 if _SECRET.search(name) else _VARYING
         elif field.special is not Special.BAD and not _SECRET.search(name):
             self._remember(line, field)

@@ -18,6 +18,7 @@ from proxy.config.models import Limits
 from proxy.core.reasons import Refused
 from proxy.http.fields import (
     LINES,
+    NOMINATE_NOTHING,
     TOKEN,
     Field,
     Special,
@@ -75,6 +76,7 @@ class RequestHead:
         is_copy: whether it carries our marker, being a mirrored copy itself.
         max_forwards: of OPTIONS, else -1.
         vias: the Via values received.
+        nominated: the members of its Connection field, in lower case.
     """
 
     method: bytes
@@ -91,6 +93,7 @@ class RequestHead:
     is_copy: bool = False
     max_forwards: int = -1
     vias: tuple[bytes, ...] = ()
+    nominated: tuple[bytes, ...] = ()
 
     def __init__(self, method: bytes, target: bytes, minor: int, start: bytes) -> None:
         self.method = method
@@ -180,7 +183,8 @@ def _read_fields(parsed: RequestHead, head: bytes, lines: list[bytes], read: "Re
         refusal = read[field.special](parsed, field, removed)
         if refusal is not None:
             return refusal
-        if field.special is Special.CONNECTION:
+        if field.special is Special.CONNECTION and field.tokens not in NOMINATE_NOTHING:
+            parsed.nominated += field.tokens
             removed += nominated_lines(field.tokens, lines)
     if not parsed.host and parsed.minor:
         return BAD_HOST

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.config.models import Limits
-from proxy.http.fields import LINES, Field, Special, name_of, nominated_lines, without_line, without_lines
+from proxy.http.fields import (
+    LINES,
+    NOMINATE_NOTHING,
+    Field,
+    Special,
+    name_of,
+    nominated_lines,
+    without_line,
+    without_lines,
+)
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
@@ -23,7 +32,6 @@ _NO_CONTENT = 204
 BODILESS = (_NO_CONTENT, 304)
 """Statuses whose responses have no body, RFC 9110 §15.3.5, §15.4.5."""
 _CONNECTION = Special.CONNECTION
-_NOMINATE_NOTHING = ((b"keep-alive",), (b"close",))
 
 
 class Malformed(StrEnum):
@@ -47,6 +55,7 @@ class ResponseHead:
         idle_s: for how long it said it would, in seconds, or -1.
         has_date: whether it carries a Date.
         trailer: the names of the trailers it announces, as sent.
+        nominated: the members of its Connection field, in lower case.
         rewrites_length: whether its Content-Length was repeated or spelt in an unusual way.
     """
 
@@ -59,6 +68,7 @@ class ResponseHead:
     idle_s: int = -1
     has_date: bool = False
     trailer: bytes = b""
+    nominated: tuple[bytes, ...] = ()
     rewrites_length: bool = False
 
     def __init__(self, status: int, start: bytes) -> None:
@@ -126,7 +136,8 @@ def _parse(head: bytes, most: int) -> ResponseHead | Malformed:
     for field in [field for line in lines if (field := known[line])]:
         if not _READ[field.special](parsed, field, removed):
             return Malformed.PROTOCOL
-        if field.special is _CONNECTION and field.tokens not in _NOMINATE_NOTHING:
+        if field.special is _CONNECTION and field.tokens not in NOMINATE_NOTHING:
+            parsed.nominated += field.tokens
             removed += nominated_lines(field.tokens, lines)
     if parsed.chunked and not _may_be_chunked(parsed, minor):
         return Malformed.PROTOCOL

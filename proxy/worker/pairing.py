@@ -6,11 +6,10 @@ within the byte budget; when a cap is met the comparison is given up, never the 
 waited for, and whatever goes wrong in here ends the comparison, is counted, and reaches no client.
 """
 
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from proxy.core.exchange import Command, Event, Exchange, IllegalEventError, Mirror
+from proxy.core.exchange import Command, Event, Exchange, Mirror
 from proxy.core.reasons import Drop, FailureKind
 from proxy.core.routing import EndpointRoute
 from proxy.http.request_head import RequestHead
@@ -41,6 +40,7 @@ class Pairing:
     _copy: MirroredCopy | None = None
     _drop = Drop.INCOMPLETE
     _refused: Drop | None = None
+    _is_counted = False
 
     def __init__(self, service: "RunningService", endpoint: EndpointRoute, *, mirrors: bool) -> None:
         self._service = service
@@ -104,12 +104,18 @@ class Pairing:
         self._copy = None
         self._mirrored = outcome
         self._mirrored_held = held
-        self._do(self._exchange.on(_MIRRORED))
+        try:
+            self._do(self._exchange.on(_MIRRORED))
+        except Exception as bug:  # noqa: BLE001  the edge between a copy and comparing
+            self._broke(bug)
 
     def mirror_dropped(self, reason: Drop) -> None:
         """The copy has none."""
         self._copy = None
-        self._give_up(reason)
+        try:
+            self._give_up(reason)
+        except Exception as bug:  # noqa: BLE001  the edge between a copy and comparing
+            self._broke(bug)
 
     # --- the copy
 
@@ -142,10 +148,19 @@ class Pairing:
         self._do(self._exchange.on(_COPY_READY))
 
     def _broke(self, bug: Exception) -> None:
-        self._service.app.bugs.caught("mirror", bug)
-        self._service.stats.failure("mirror", FailureKind.INTERNAL)
-        with suppress(IllegalEventError):  # the bug may have left the exchange in any state
-            self._give_up(Drop.INCOMPLETE)
+        """End the comparison whatever state the bug left it in, and account for it once."""
+        service = self._service
+        service.app.bugs.caught("mirror", bug)
+        service.stats.failure("mirror", FailureKind.INTERNAL)
+        is_owed = self._exchange.mirror is not _OFF and not self._is_counted
+        self._exchange = Exchange(_OFF)
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
+        self._free()
+        if is_owed:
+            self._is_counted = True
+            service.stats.drop(Drop.INCOMPLETE)
 
     def _give_up(self, reason: Drop) -> None:
         """End the comparison; what was kept for it is let go of."""
@@ -185,6 +200,7 @@ class Pairing:
             elif command is _OFFER_PAIR:
                 self._offer()
             elif command is _COUNT_DROP:
+                self._is_counted = True
                 self._service.stats.drop(self._drop)
             else:
                 self._free()
@@ -197,11 +213,21 @@ class Pairing:
         switched_off = None if service.mirror.is_on else Drop.DRAINING
         refused = self._refused or switched_off or _ours(served) or _ours(mirrored)
         if refused is None:
-            pair = served, mirrored
-            service.budget.used += served.size + mirrored.size  # the link's from here; what was held goes below
-            refused = service.link.offer(service.stats, service.app.snapshot, service.index, self._endpoint.index, pair)
+            refused = self._hand_over((served, mirrored))
+        self._is_counted = True
         if refused is not None:
             service.stats.drop(refused)
+
+    def _hand_over(self, pair: tuple[Side, Side]) -> Drop | None:
+        """Offer a pair: its bytes are the link's from here, unless it breaks; what was held is let go of later."""
+        service = self._service
+        size = pair[0].size + pair[1].size
+        service.budget.used += size
+        try:
+            return service.link.offer(service.stats, service.app.snapshot, service.index, self._endpoint.index, pair)
+        except Exception:
+            service.budget.release(size)
+            raise
 
 
 def _ours(side: Side) -> Drop | None:

@@ -128,8 +128,9 @@ class ServedExchange:
     def connected(self, connection: BackendConnection) -> None:
         """A connection came free or was opened."""
         request, self._unsent = b"".join(self._unsent or ()), None
+        if not self._request_done:
+            self._client.resume_reading()  # before sending, which may pause it anew
         self._send(connection, request)
-        self.backend_resumed()
 
     def not_connected(self, failure: Failure) -> None:
         """There is none."""

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.kit.raw_client import RawClient
-from tests.kit.script import close, read_request, respond, send, send_bytewise
+from tests.kit.script import close, read_request, respond, send, send_bytewise, send_cut
 from tests.kit.wire import Ending
 from tests.wire.rig import GET, Rig, request, response, sized, without_date
 
@@ -185,6 +185,20 @@ async def test_bytes_after_a_response_reach_nobody_and_close_its_connection(rig:
     assert (await client.read_response(method.decode())).reason == b"OK"
     assert await is_healthy(client)
     assert len(rig.primary.connections) == 2
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_trailers_that_the_connection_field_names_go_no_further(rig: Rig, pieces: int) -> None:
+    nominating = b"Connection: X-Hop, x-other"
+    body = chunks(b"hello", 5, b"x-hop: 1", b"X-Sum: 1", b"X-Other: 2")
+    raw = response(CHUNKED, nominating, body=body)
+    await rig.start((read_request(), send_cut(raw, *([len(raw) - 30] if pieces > 1 else []))))
+    client = await rig.client()
+    data = request(b"POST /", CHUNKED, b"TE: trailers", nominating, body=body)
+    await client.send_cut(data, *([len(data) - 30] if pieces > 1 else []))
+    answer = await client.read_response()
+    assert (answer.body, answer.trailers) == (b"hello", [b"X-Sum: 1"])
+    assert rig.primary.requests[0].trailers == [b"X-Sum: 1"]
 
 
 async def test_response_trailers_reach_a_client_that_takes_them(rig: Rig) -> None:

@@ -132,6 +132,45 @@ def test_pairs_of_a_judge_nobody_heard_of_are_lost() -> None:
     assert fold(household.reported.values(), frozenset({"worker"})).total(DROPPED, reason="judge_lost") == 1
 
 
+def test_verdicts_of_a_judge_that_is_gone_count_once_for_all_its_workers() -> None:
+    """Two incarnations of a worker offered 100 pairs each to one judge, which died after 150 verdicts."""
+    offered = Tally()
+    offered.count(REQUESTS, ("ranker", "score", "v1", "2xx"), 100)
+    offered.count(MIRRORS, ("ranker", "score", "mirrored"), 100)
+    offered.count(PAIRS_OFFERED, ("ranker", "judge#0"), 100)
+    reports = [
+        Report("worker-0", "worker#0", offered),
+        Report("worker-0", "worker#1", offered),
+        Report("judge-0", "judge#0", compared(match=150)),
+    ]
+    for alive in (frozenset[str](), frozenset({"worker#1"}), frozenset({"worker#0", "worker#1"})):
+        total = fold(reports, alive)
+        assert total.by(DROPPED, "reason") == {"judge_lost": 50}
+        assert_identities(total)
+
+
+shares = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.booleans()), max_size=60)
+
+
+@given(shares, st.sets(st.sampled_from(["worker#0", "worker#1", "worker#2"])))
+def test_the_identities_hold_for_any_workers_and_judges_once_the_judges_are_gone(
+    pairs: list[tuple[int, int, bool]], alive: set[str]
+) -> None:
+    """`pairs` are (worker, judge, whether it was judged)."""
+    workers, judges = [Tally() for _ in range(3)], [Tally() for _ in range(2)]
+    for worker, judge, is_judged in pairs:
+        workers[worker].count(REQUESTS, ("ranker", "score", "v1", "2xx"))
+        workers[worker].count(MIRRORS, ("ranker", "score", "mirrored"))
+        workers[worker].count(PAIRS_OFFERED, ("ranker", f"judge#{judge}"))
+        if is_judged:
+            judges[judge].count(COMPARISONS, ("ranker", "score", "match"))
+    reports = [Report(f"worker-{n}", f"worker#{n}", tally) for n, tally in enumerate(workers)]
+    reports += [Report("judge-0", f"judge#{n}", tally) for n, tally in enumerate(judges)]
+    total = fold(reports, frozenset(alive))
+    assert_identities(total)
+    assert total.total(DROPPED, reason="judge_lost") == sum(not is_judged for *_, is_judged in pairs)
+
+
 def test_levels_of_the_gone_are_left_out_and_offers_are_our_own_business() -> None:
     tally = Tally()
     tally.gauge(MIRROR_IN_FLIGHT, ("ranker",), 4)

@@ -244,3 +244,18 @@ def test_a_name_with_ever_new_values_stops_filling_the_memory() -> None:
         assert lines[b"X-Request-Id: %d" % number] is None
     assert sum(line.startswith(b"X-Request-Id") for line in lines) <= 40
     assert is_bad(lines[b"X-Request-Id: \x00"])
+
+
+def test_long_names_are_not_remembered_however_many_come() -> None:
+    lines = Lines()
+    for number in range(1000):
+        assert lines[b"X-%d-%b: v" % (number, b"x" * 5000)] is None
+    assert lines[b"X-%b: v" % (b"x" * 62)] is None
+    assert [len(name) for name in lines._names] == [64]
+
+
+def test_a_flood_of_long_names_does_not_displace_the_short_ones() -> None:
+    lines = Lines(most=1)
+    _ = lines[b"Accept: a"]
+    _ = lines[b"X-%b: v" % (b"x" * 100)]
+    assert list(lines._names) == [b"Accept"]

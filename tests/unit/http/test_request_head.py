@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from proxy.config.models import Limits
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import (
+    _BARE_LINE_END,
     BAD_FIELD,
     BAD_FRAMING,
     BAD_HOST,
@@ -23,6 +24,7 @@ from proxy.http.request_head import (
     TOO_MANY_FIELDS,
     UNKNOWN_CODING,
     RequestHead,
+    _ends_lines_well,
     find_head_end,
     parse_request_head,
 )
@@ -534,3 +536,16 @@ def _as_we_read(head: RequestHead) -> list[tuple[bytes, bytes]]:
 def test_a_lookalike_of_our_fields_is_refused(name: bytes) -> None:
     head = b"GET / HTTP/1.1\r\nHost: a\r\n" + name + b": 1"
     assert parse_request_head(head, Limits()) == BAD_FIELD
+
+
+# --- heads that drip
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"]), max_size=12).map(b"".join) | st.binary(max_size=12))
+def test_counting_line_ends_finds_what_the_expression_finds(data: bytes) -> None:
+    assert _ends_lines_well(data) is (_BARE_LINE_END.search(data) is None)
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"]), max_size=12).map(b"".join), st.integers(0, 24))
+def test_data_whose_lines_end_well_has_no_bare_end_before_any_limit(data: bytes, most: int) -> None:
+    assert not _ends_lines_well(data) or _BARE_LINE_END.search(data, 0, most) is None
