@@ -71,8 +71,9 @@ class BackendConnection(asyncio.Protocol):
     """See the module's theory of operation."""
 
     __slots__ = (
-        "_body", "_buffer", "_idle_s", "_interims", "_is_behind", "_lane", "_limits", "_owner", "_receiver", "_reusable", "_to_head",
-        "_transport", "_turn", "deadline", "deadline_cause", "idle_until", "opened_at", "request_open", "used",
+        "_body", "_buffer", "_idle_s", "_interims", "_is_behind", "_lane", "_limits", "_owner", "_receiver",
+        "_reusable", "_to_head", "_transport", "_turn", "deadline", "deadline_cause", "idle_until", "opened_at",
+        "request_open", "used",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
