@@ -122,11 +122,11 @@ def _repair(head: bytes) -> bytes:
 def _parse(head: bytes, most: int) -> ResponseHead | Malformed:
     """Read a head of at most `most` fields strictly."""
     start, *lines = head.split(b"\r\n")
-    if len(lines) > most:
-        return Malformed.RESPONSE_HEAD
     found = _STATUS_LINE.fullmatch(start)
     if found is None:
         return Malformed.PROTOCOL
+    if len(lines) > most:
+        return Malformed.RESPONSE_HEAD
     minor, status, reason = found.groups()
     parsed = ResponseHead(int(status), b"HTTP/1.1 %b %b" % (status, reason or b""))
     if minor == b"0":
