@@ -5,7 +5,7 @@ message to message (Host, User-Agent, Accept, Content-Type, Server…), so the t
 None for a field that is nobody's business but the two ends', a `Field` for one a proxy must act on. A line not
 seen before is read once. Names whose values never repeat (a request id, a trace) are remembered as varying:
 their lines are only checked for bytes that may not stand in them. The table is bounded in entries and line
-length, and holds no secrets. It is twice as fast as an expression over the whole head.
+length, and holds no secrets.
 
 A line that breaks the grammar of RFC 9112 §5, or the rules for its field, means `Special.BAD`; the caller
 decides whether that is a refusal (requests) or first a repair (responses).

@@ -1,8 +1,8 @@
 """The writes of one turn of the event loop, gathered and done at its end.
 
 Theory of operation. A turn reads from every socket that has something to say. Were each answer written the
-moment it is known, the process at the other end would be woken for every single message, and waking is
-what costs most in a proxy: more than reading, parsing and deciding together. So writes wait until all that
+moment it is known, the process at the other end would be woken for every single message, and a
+write that wakes a sleeping process costs far more than one that does not. So writes wait until all that
 was ready has been read, at most one turn, and then go out lane by lane, so that a peer finds all its
 messages of the turn when it wakes once. Within a lane, order is kept. Without load a turn holds one message
 and nothing waits. A turn that has gathered `FLUSH_BYTES` is written at once: a large body is then paused by a
