@@ -147,27 +147,24 @@ class Upstream:
         task.add_done_callback(self._tasks.discard)
 
     async def _open(self, waiter: Waiter) -> None:
-        connection: BackendConnection | None = None
-        failure = Failure(Cause.INTERNAL)
+        dialled: BackendConnection | Failure = Failure(Cause.INTERNAL)
         try:
-            connection_or_failure = await self._dial()
-            if isinstance(connection_or_failure, Failure):
-                failure = connection_or_failure
-            else:
-                connection = connection_or_failure
+            dialled = await self._dial()
+        except Exception as bug:  # noqa: BLE001  a waiter that heard nothing would wait for ever
+            asyncio.get_running_loop().call_exception_handler({"message": "dialling", "exception": bug})
         finally:
-            if connection is None:
+            if isinstance(dialled, Failure):
                 self.pool.gone(None)
-        if connection is None:
+        if isinstance(dialled, Failure):
             if not waiter.is_gone:
-                waiter.not_connected(failure)
+                waiter.not_connected(dialled)
             self._open_for_next()
             return
-        self.connections.add(connection)
+        self.connections.add(dialled)
         if waiter.is_gone:
-            self.released(connection, self.pool.idle_s)
+            self.released(dialled, self.pool.idle_s)
         else:
-            waiter.connected(connection)
+            waiter.connected(dialled)
 
     async def _dial(self) -> BackendConnection | Failure:
         """Resolve, connect, shake hands; every error on the way is a Failure."""

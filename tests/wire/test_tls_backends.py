@@ -9,34 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.models import Limits
 from proxy.config.units import Origin
 from proxy.core.message import Cause, Failure
 from proxy.http.backend_connection import BackendConnection
-from proxy.http.pool import BackendPool
-from proxy.http.turn import Lane, Turn
-from proxy.http.upstream import DialTimeouts, Upstream
 from tests.kit.certificates import Authority
+from tests.wire.asker import Asker, Outcome, dialling
 
 pytestmark = pytest.mark.usefixtures("any_loop")
-
-Outcome = BackendConnection | Failure
-
-
-class Asker:
-    """Whoever needs a connection, in a test."""
-
-    wait_until = float("inf")
-    is_gone = False
-
-    def __init__(self) -> None:
-        self.heard: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-    def connected(self, connection: BackendConnection) -> None:
-        self.heard.set_result(connection)
-
-    def not_connected(self, failure: Failure) -> None:
-        self.heard.set_result(failure)
 
 
 @asynccontextmanager
@@ -50,16 +29,7 @@ async def tls_server(certificate: tuple[Path, Path]) -> AsyncIterator[int]:
 
 async def connect(host: str, port: int) -> Outcome:
     with ThreadPoolExecutor(1) as executor:
-        upstream = Upstream(
-            origin=Origin("https", host, port),
-            limits=Limits(),
-            response_idle_s=5.0,
-            timeouts=DialTimeouts(resolve=5.0, connect=5.0, tls=1.0, pool_wait=1.0, dns_ttl=1.0),
-            pool=BackendPool(4, 4, 4, 5.0, 60.0),
-            executor=executor,
-            turn=Turn(asyncio.get_running_loop().call_soon),
-            lane=Lane.SERVING,
-        )
+        upstream = dialling(Origin("https", host, port), executor)
         asker = Asker()
         assert upstream.acquire(asker) is None
         outcome = await asyncio.wait_for(asker.heard, 10)
