@@ -1,12 +1,14 @@
 # Every target makes what it needs first; everything is installed into .venv.
 PYTHON ?= python3
-# Debian's Python is built for speed, as the peers are; bench/README.md says more.
-BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) $(PYTHON))
+# The compiled wheel runs on Debian's Python if there is one, which is built for speed; bench/README.md says more.
+WHEEL_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) $(PYTHON))
 BIN := .venv/bin
+SOURCES := $(shell find proxy comparators -name '*.py')
+COMPILED_TESTS ?= $(addprefix tests/,wire fuzz unit/comparators unit/core unit/http unit/ipc unit/judge unit/worker)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install setup demo test check bench compose constraints clean
+.PHONY: help install setup demo test check fuzz wheel compiled bench compose constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,18 +20,34 @@ setup: .venv/dev.stamp ## environment and development tools, in exactly the vers
 demo: .venv/run.stamp ## two scoring backends, traffic, the proxy; Ctrl-C ends everything
 	$(BIN)/shadow-proxy demo $(ARGS)
 
-test: setup ## all tests; those whose tool is missing skip with the reason
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+# Most of a test's time is waiting, for sockets and processes: four at once, whatever the cores.
+PYTEST := python -m pytest -n 4 --dist worksteal -m 'not slow'
 
-check: setup ## lint, format, types, floors
+test: setup ## all tests; those whose tool is missing skip with the reason
+	$(BIN)/$(PYTEST) $(ARGS)
+
+check: setup ## lint, format, types, floors, and a minute of fuzz
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.fuzz.hunt --minutes 1 --seed shadow-proxy
 
-bench: .venv-bench/dev.stamp ## side by side with nginx and Envoy, and comparators with DeepDiff
-	.venv-bench/bin/python -m bench.load $(ARGS)
-	.venv-bench/bin/python -m bench.compare --json bench/results/compare.json
+fuzz: setup ## search for bytes that the wire gets wrong, for MINUTES=30; what is found is printed as a named case
+	$(BIN)/python -m tests.fuzz.hunt --minutes $(or $(MINUTES),30) $(ARGS)
+
+wheel: dist/compiled.stamp ## a wheel with the hot modules compiled, in dist/; needs gcc and Python's headers
+
+# Both run in a folder without the sources, which would be imported instead of the wheel.
+compiled: .venv-wheel/dev.stamp ## the tests of what is compiled once more, on the compiled wheel
+	rm -rf build/compiled && mkdir -p build/compiled
+	cp -r tests bench pyproject.toml build/compiled
+	cd build/compiled && ../../.venv-wheel/bin/$(PYTEST) -m 'not slow and not interpreted' $(COMPILED_TESTS) $(ARGS)
+
+bench: .venv-wheel/dev.stamp ## side by side with nginx and Envoy, and comparators with DeepDiff
+	mkdir -p build/bench && ln -sfn ../../bench build/bench/bench
+	cd build/bench && ../../.venv-wheel/bin/python -m bench.load $(ARGS)
+	cd build/bench && ../../.venv-wheel/bin/python -m bench.compare --json bench/results/compare.json
 
 compose: ## the demo in containers, with Prometheus and Grafana
 	deploy/compose/up
@@ -44,7 +62,7 @@ constraints: ## write constraints.txt anew, with the newest versions that pyproj
 	rm -rf build/constraints
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-wheel build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/run.stamp: pyproject.toml constraints.txt | .venv/bin/python
@@ -55,11 +73,20 @@ clean: ## remove what the other targets made
 	$(PIP) -e '.[dev,fleet]'
 	@touch $@ .venv/run.stamp
 
-.venv-bench/dev.stamp: pyproject.toml constraints.txt
-	$(BENCH_PYTHON) -m venv .venv-bench || { rm -rf .venv-bench; exit 1; }
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv-wheel/dev.stamp: dist/compiled.stamp
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$$(echo dist/*.whl)[dev]"
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
+	@touch $@
+
+dist/compiled.stamp: pyproject.toml hatch_build.py constraints.txt $(SOURCES) | .venv-wheel/bin/python
+	rm -rf dist
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 PIP_CONSTRAINT=constraints.txt \
+	  .venv-wheel/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@touch $@
 
 # Half an environment would count as a whole one the next time.
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv-wheel/bin/python:
+	$(WHEEL_PYTHON) -m venv .venv-wheel || { rm -rf .venv-wheel; exit 1; }

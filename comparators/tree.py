@@ -34,8 +34,8 @@ _ABSENT: Final = object()
 _INFINITE: Final = float("inf")
 
 
-Place = tuple["Place | None", Step]
-"""A node of the trees: its parent's place, None above `$`, and the step from there."""
+Place = tuple[Any, Step]
+"""A node: its parent's `Place` (mypyc knows no recursive type), None above `$`, and the step from there."""
 
 
 def path_to(place: Place | None) -> Path:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from proxy.config.header import parse_field_value
 from proxy.config.models import Settings
+from proxy.config.network import parse_network
 from proxy.config.units import parse_address, parse_duration, parse_origin, parse_size
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -26,7 +28,14 @@ with its line and column, all at once.
 A duration is written like `250ms`, `90s`, `10m`, `2h`; a size like `512B`, `64KiB`, `1MiB`.
 """
 
-WRITTEN_AS = {parse_duration: "duration", parse_size: "size", parse_address: "HOST:PORT", parse_origin: "URL"}
+WRITTEN_AS = {
+    parse_duration: "duration",
+    parse_size: "size",
+    parse_address: "HOST:PORT",
+    parse_origin: "URL",
+    parse_network: "address or network",
+    parse_field_value: "text, `{file: PATH}` or `{env: NAME}`",
+}
 UNITS = (("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1))
 UNBOUNDED = 1 << 24
 PLAIN = {bool: "true, false", int: "number", float: "number", str: "text"}
@@ -34,13 +43,13 @@ PLAIN = {bool: "true, false", int: "number", float: "number", str: "text"}
 
 def page() -> str:
     """The whole reference page."""
-    return "\n".join([HEAD, *sections("", Settings)])
+    return "\n".join([HEAD, *sections(("",), Settings)])
 
 
-def sections(paths: str, table: type[BaseModel]) -> Iterator[str]:
-    """A table's own keys under its path, then those of the tables in it."""
-    yield f"## {paths or 'Top level'}\n"
-    if paths:
+def sections(paths: tuple[str, ...], table: type[BaseModel]) -> Iterator[str]:
+    """A table's own keys under the paths that lead to it, then those of the tables in it."""
+    yield f"## {', '.join(f'`{path}`' for path in paths if path) or 'Top level'}\n"
+    if any(paths):
         yield f"{prose(table.__doc__)}\n"
     yield "| key | value | default | |\n|---|---|---|---|"
     for name, key in table.model_fields.items():
@@ -51,9 +60,9 @@ def sections(paths: str, table: type[BaseModel]) -> Iterator[str]:
     places: dict[type[BaseModel], list[str]] = {}
     for name, key in table.model_fields.items():
         for suffix, below in tables(key.annotation):
-            places.setdefault(below, []).append(f"{paths.strip('`')}.{name}{suffix}".removeprefix("."))
+            places.setdefault(below, []).extend(f"{path}.{name}{suffix}".removeprefix(".") for path in paths)
     for below, found in places.items():
-        yield from sections(", ".join(f"`{path}`" for path in found), below)
+        yield from sections(tuple(found), below)
 
 
 def prose(text: str | None) -> str:
@@ -92,6 +101,8 @@ def written(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
         return {tuple: "list of tables", dict: "table by name"}.get(origin, "table")
     if origin is tuple:
         return f"list of {written(arguments[0])}"
+    if origin is dict:
+        return f"{written(arguments[1])}, by name"
     limits = [words for mark in metadata if (words := limit(mark))]
     return " ".join([PLAIN[annotation], *limits])
 
@@ -116,7 +127,7 @@ def default(key: FieldInfo) -> str:
 def spelled(plain: Any, kind: str) -> str:
     """A value with its unit; empty for none."""
     match plain:
-        case None | "" | ():
+        case None | "" | () | {}:
             return ""
         case 0 if kind in {"size", "duration"}:
             return "0"

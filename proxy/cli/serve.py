@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
@@ -27,10 +27,11 @@ from proxy.cli.options import (
 from proxy.cli.screen import Screen
 from proxy.config.flags import Flags
 from proxy.config.instance import ensure_instance
-from proxy.config.load import Loaded, load
+from proxy.config.load import Loaded
 from proxy.config.logs import configure
 from proxy.config.models import Mode, Service, Settings
 from proxy.config.problems import ConfigError
+from proxy.config.sources import Sources
 from proxy.config.state_dir import StateDirError, default_state_dir, ensure_state_dir
 from proxy.config.token import TOKEN_FILE, EnsuredToken, TokenError, ensure_token
 from proxy.supervisor.process import run
@@ -61,7 +62,7 @@ def serve(
       shadow-proxy serve -c shadow-proxy.yaml --mode primary
 
     Answers clients from the primary, mirrors what may be sent twice to the candidate, and compares.
-    Runs until Ctrl-C or SIGTERM; answers under way are finished first.
+    Runs until Ctrl-C or SIGTERM; answers under way are finished first. SIGHUP reads the configuration again.
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
     screen = Screen(ascii_only=ascii_only)
     flags = Flags(
@@ -74,9 +75,10 @@ def serve(
         state_dir=state_dir,
         log_format=log_format,
     )
-    loaded = _loaded(config, flags, screen)
+    sources = Sources(config, flags)
+    loaded = _loaded(sources, screen)
     try:
-        house = _prepare(loaded.settings)
+        house = _prepare(loaded.settings, sources)
     except (StateDirError, TokenError) as wrong:
         raise CommandError(Exit.USAGE, str(wrong)) from wrong
     raise typer.Exit(_run(house, _announcer(screen, house)))
@@ -90,25 +92,27 @@ class House:
     state_dir: Path
     instance: str
     token: EnsuredToken
+    sources: Sources = field(default_factory=Sources)
 
 
-def _loaded(config: Path | None, flags: Flags, screen: Screen) -> Loaded:
+def _loaded(sources: Sources, screen: Screen) -> Loaded:
     try:
-        loaded = load(config, flags)
+        loaded = sources.load()
     except ConfigError as wrong:
         for problem in wrong.problems:
             screen.prose(as_text(problem), error=True)
-        advice = f"`shadow-proxy check -c {config}` shows the same" if config else "shadow-proxy serve --help"
+        file = sources.file
+        advice = f"`shadow-proxy check -c {file}` shows the same" if file else "shadow-proxy serve --help"
         raise CommandError(Exit.USAGE, f"{summary(wrong.problems)}, nothing was started", advice) from None
     for warning in loaded.warnings:
         screen.prose(as_text(warning), error=True)
     return loaded
 
 
-def _prepare(settings: Settings) -> House:
+def _prepare(settings: Settings, sources: Sources) -> House:
     wanted = Path(settings.state_dir) if settings.state_dir else default_state_dir()
     state_dir = ensure_state_dir(wanted)
-    return House(settings, state_dir, ensure_instance(state_dir), ensure_token(settings, state_dir))
+    return House(settings, state_dir, ensure_instance(state_dir), ensure_token(settings, state_dir), sources)
 
 
 def _run(house: House, announce: Callable[[str, str], None]) -> int:
@@ -116,6 +120,7 @@ def _run(house: House, announce: Callable[[str, str], None]) -> int:
     try:
         return run(
             house.settings,
+            house.sources,
             house.state_dir,
             house.instance,
             on_ready=lambda started: announce(started.listen, started.admin),
@@ -153,13 +158,14 @@ def ready_json(house: House, listen: str, admin: str, modes: Mapping[str, str]) 
 
 def ready_lines(house: House, listen: str, admin: str, modes: Mapping[str, str]) -> list[str]:
     """What stands on the screen once clients are answered."""
-    lines = [f"clients    http://{listen}", f"admin      http://{admin}", *_token_lines(house.token)]
+    scheme = "https" if house.settings.tls.is_on else "http"
+    lines = [f"clients    {scheme}://{listen}", f"admin      http://{admin}", *_token_lines(house.token)]
     for name, service in house.settings.services.items():
         lines += ["", *_service_lines(name, service, modes[name], _place(house, admin, changes=True))]
     hosts = [host for service in house.settings.services.values() for host in service.hosts[:1]]
     field = f" -H {shlex.quote(f'Host: {hosts[0]}')}" if len(hosts) == len(house.settings.services) else ""
     following = f"Next: shadow-proxy status{_place(house, admin)}"
-    return [*lines, "", f"Try:  curl{field} http://{_reachable(listen)}/", following]
+    return [*lines, "", f"Try:  curl{field} {scheme}://{_reachable(listen)}/", following]
 
 
 def _token_lines(token: EnsuredToken) -> list[str]:

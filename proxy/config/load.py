@@ -4,7 +4,7 @@
               problems of reading    problems of validating    contradictions, problems of rules, cautions
 
 A tree that does not validate is mended first, so that the last of these are said at the same time. Raises
-ConfigError with all errors; opens nothing but the file.
+ConfigError with all errors; opens nothing but the file, and the certificates, keys and secrets it names.
 """
 
 import os
@@ -17,13 +17,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.cautions import cautions
+from proxy.config.certificates import certificate_problems
 from proxy.config.environment import environment_layer
 from proxy.config.flags import Flags, flags_layer
+from proxy.config.header import ReadSecret
 from proxy.config.layers import Layer, Stack
 from proxy.config.mending import is_consequence, mended
 from proxy.config.models import Settings
 from proxy.config.problems import ConfigError, Path, Place, Problem, Severity, dotted, problem
 from proxy.config.rules import rule_problems
+from proxy.config.secret_file import secrets_of
 from proxy.config.source import MAX_BYTES, parse
 from proxy.config.token import TOKEN_VARIABLE, is_explicit
 from proxy.config.wording import meant, sentence
@@ -48,8 +51,13 @@ def load(file: FilePath | None = None, flags: Flags | None = None, environ: Mapp
     below = Stack([_file_layer(file)] if file else [])
     stack = below.over(environment_layer(environ, below.services()))
     stack = stack.over(flags_layer(flags or Flags(), stack))
-    settings, problems = _validated(stack)
-    crossed = [*settings.contradictions(), *_exposed(settings, environ), *rule_problems(settings)]
+    settings, problems = _validated(stack, secrets_of(environ))
+    crossed = [
+        *settings.contradictions(),
+        *_exposed(settings, environ),
+        *rule_problems(settings),
+        *certificate_problems(settings),
+    ]
     for path, said in crossed:
         if not (is_consequence(path, said) or _is_said(problems, path)):
             problems.append(problem(stack.at(path), path, said))
@@ -79,11 +87,11 @@ def _file_layer(file: FilePath) -> Layer:
     return Layer(tree, document.keys, document.values, document.spelled, document.problems)
 
 
-def _validated(stack: Stack) -> tuple[Settings, list[Problem]]:
+def _validated(stack: Stack, read_secret: ReadSecret) -> tuple[Settings, list[Problem]]:
     """The settings, mended where they had to be, and what was wrong with them so far."""
     tree, read = stack.merged(), stack.problems
     try:
-        return Settings.model_validate(tree), read
+        return Settings.model_validate(tree, context=read_secret), read
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False)
     invalid = [said for path, said in _invalid(stack, errors) if not _is_said(read, path)]

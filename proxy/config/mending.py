@@ -7,9 +7,9 @@ a consequence of the error it stands for, see `is_consequence`. Nothing else mov
 
 from collections.abc import Iterable
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_origin
 
-from proxy.config.keys import table_at
+from proxy.config.keys import annotation_at, table_at
 from proxy.config.models import Settings
 from proxy.config.problems import Path
 
@@ -34,7 +34,11 @@ def is_consequence(path: Path, message: str) -> bool:
 def _mend(tree: dict[str, Any], path: Path, name: str) -> None:
     if path[-1] == "[key]":
         named = _at(tree, path[:-2])
-        named[name] = named.pop(path[-2])
+        if path[-2] in named:
+            named[name] = named.pop(path[-2])
+        return
+    if get_origin(annotation_at(path[:-1])) is dict and not table_at(path):
+        _at(tree, path[:-1]).pop(path[-1], None)
         return
     while not (table_at(path[:-1]) or table_at(path)):
         path = path[:-1]  # an item of a list of values: the whole list is mended

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from proxy.config.header import REVEAL, AddedName, HeaderValue, RemovedName, folded
+from proxy.config.network import Network, is_in
 from proxy.config.problems import Path
 from proxy.config.units import (
     KIB,
@@ -22,10 +24,12 @@ from proxy.config.units import (
     HostPolicy,
     ListenAddress,
     Method,
+    PathPrefix,
     PositiveSize,
     Size,
     Template,
     Timeout,
+    UpgradeProtocol,
     refuse_flag,
 )
 
@@ -47,6 +51,7 @@ class Table(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+FileName = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, BeforeValidator(refuse_flag), Field(ge=0.0, le=1.0)]
 Count = Annotated[int, BeforeValidator(refuse_flag), Field(ge=0, le=1 << 31)]
 Positive = Annotated[int, BeforeValidator(refuse_flag), Field(ge=1, le=1 << 31)]
@@ -84,13 +89,18 @@ class Limits(Table):
     """Bytes of waiting requests at which reading from a client pauses."""
     write_buffer: PositiveSize = 64 * KIB
     """Unsent bytes at which the sender on the other side is paused."""
+    tunnels: Count = 1024
+    """Upgraded connections, which carry another protocol; above it: 503. `pool.max_connections` counts them too."""
+    upgrades: tuple[UpgradeProtocol, ...] = ("websocket",)
+    """Protocols a client may upgrade to; asking for another one is an ordinary request."""
 
 
 class Timeouts(Table):
     """Monotonic; each may fire one timer tick (250 ms) late."""
 
     request_head: Timeout = 10 * SECONDS
-    """From the first byte of a request head to its end; then 408."""
+    """From the first byte of a request head to its end, and from a client's connecting, its TLS handshake included, to
+    the end of the first one; then 408, or a silent close if no byte of a head came."""
     request_body_idle: Timeout = 30 * SECONDS
     """Longest pause inside a request body; then 408."""
     client_idle: Timeout = 75 * SECONDS
@@ -109,6 +119,8 @@ class Timeouts(Table):
     """Longest pause inside a response body; then the connections are aborted."""
     total: Duration = 0.0
     """The whole exchange; 504 before the response head, an abort after; 0 is off."""
+    tunnel_idle: Timeout = 3600 * SECONDS
+    """Longest silence on an upgraded connection, both directions together; then both sides are closed."""
     linger: Duration = 2 * SECONDS
     """How long a refused client may still send, so that it sees its answer."""
     drain: Duration = 30 * SECONDS
@@ -160,7 +172,15 @@ class Forwarded(Table):
     """What is said to backends about the client."""
 
     mode: Literal["on", "off"] = "on"
-    """`on` writes X-Forwarded-For, -Proto and -Host and removes what the client sent; `off` touches nothing."""
+    """`on` writes `fields` and removes what clients say there themselves; `off` touches nothing."""
+    fields: tuple[Literal["x-forwarded", "forwarded"], ...] = ("x-forwarded",)
+    """What is written: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239), or both."""
+    trusted_peers: tuple[Network, ...] = ()
+    """Proxies in front, by address or network: what they say is kept, and their own address is added to it."""
+
+    def trusts(self, peer: str) -> bool:
+        """Whether what this peer says about the client is to be kept."""
+        return self.mode == "on" and is_in(peer, self.trusted_peers)
 
 
 class Errors(Table):
@@ -168,6 +188,73 @@ class Errors(Table):
 
     proxy_status: bool = True
     """Add the Proxy-Status field (RFC 9209)."""
+
+
+class ListenerTls(Table):
+    """TLS for clients, 1.2 or later. The files' contents are followed: a renewed certificate needs no reload."""
+
+    certificate: FileName | None = None
+    """PEM file: the certificate, then the intermediate ones; with it clients are served by TLS only."""
+    key: FileName | None = None
+    """PEM file: its private key, without a passphrase; refused if everybody can read it."""
+    client_ca: FileName | None = None
+    """PEM file of authorities; with it a client needs a certificate signed by one of them."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether clients are served by TLS."""
+        return self.certificate is not None
+
+    def contradictions(self) -> Iterable[tuple[Path, str]]:
+        """Files that make no sense without another one."""
+        yield from _lonely_files(self.certificate, self.key)
+        if self.client_ca is not None and not self.is_on:
+            yield ("client_ca",), "means nothing without certificate and key: set these too"
+
+
+class BackendTls(Table):
+    """How an `https` backend is known, and how it knows us; TLS 1.2 or later."""
+
+    ca: FileName | None = None
+    """PEM file of the authorities trusted here; unset means those of the system."""
+    certificate: FileName | None = None
+    """PEM file: the certificate we show, then the intermediate ones."""
+    key: FileName | None = None
+    """PEM file: its private key, without a passphrase; refused if everybody can read it."""
+    server_name: HostName | None = None
+    """The name asked for (SNI) and expected in its certificate; unset means the url's host."""
+    verify: bool = True
+    """False accepts any certificate; warns at every start."""
+
+    def contradictions(self) -> Iterable[tuple[Path, str]]:
+        """Files that make no sense as they stand."""
+        yield from _lonely_files(self.certificate, self.key)
+        if self.ca is not None and not self.verify:
+            yield ("ca",), "means nothing beside verify: false: remove one of them"
+
+
+class BackendHeaders(Table):
+    """How the fields of requests to this backend differ from the client's."""
+
+    add: dict[AddedName, HeaderValue] = {}
+    """Fields it is sent, in place of any the client sent under these names, in its head or as a trailer."""
+    remove: tuple[RemovedName, ...] = ()
+    """Names of fields it is not sent; `_` and `-` are the same, as many backends read them."""
+
+    def contradictions(self) -> Iterable[tuple[Path, str]]:
+        """A field that is added twice, spelled otherwise."""
+        names = list(self.add)
+        for index in _repeated([folded(name) for name in names]):
+            yield ("add", names[index]), "is added twice, spelled otherwise: keep one"
+
+
+class BackendPath(Table):
+    """How the path of requests to this backend differs from the client's; the query never does."""
+
+    strip: PathPrefix = ""
+    """Taken off the front of the path where it stands there as whole segments, such as `/api`."""
+    add: PathPrefix = ""
+    """Put in front of what is left, such as `/v2`."""
 
 
 class Backend(Table):
@@ -181,13 +268,21 @@ class Backend(Table):
     """Overrides `timeouts.first_byte`."""
     host: HostPolicy = "preserve"
     """The Host it is sent: `preserve` the client's, `target` its own, or a literal name."""
+    headers: BackendHeaders = BackendHeaders()
+    path: BackendPath = BackendPath()
+    tls: BackendTls = BackendTls()
+
+    @property
+    def server_name(self) -> str:
+        """What it must be called in its certificate."""
+        return (self.tls.server_name or self.url.host).strip("[]")
 
 
 class MirrorHeaders(Table):
     """Fields of the mirrored copy."""
 
-    remove: tuple[str, ...] = ()
-    """Field names the copy does not carry, such as Cookie."""
+    remove: tuple[RemovedName, ...] = ()
+    """Names of fields the copy does not carry, such as Cookie."""
 
 
 class Mirror(Table):
@@ -275,6 +370,10 @@ class Service(Table):
         for side, backend in (("primary", self.primary), ("candidate", self.candidate)):
             if backend.version == "proxy":
                 yield (side, "version"), "'proxy' is what our own answers are counted as: name it otherwise"
+            if backend.url.scheme != "https" and backend.tls != BackendTls():
+                yield (side, "tls"), f"{backend.url} is not asked by TLS: write https:// in its url, or remove this"
+            yield from (((side, "tls", *below), message) for below, message in backend.tls.contradictions())
+            yield from (((side, "headers", *below), message) for below, message in backend.headers.contradictions())
         if self.primary.url == self.candidate.url:
             yield ("candidate", "url"), "is the primary's url too: nothing would be compared"
 
@@ -298,6 +397,7 @@ class Settings(Table):
     version: Literal[1] = 1
     listen: ListenAddress = Address("127.0.0.1", 8080)
     """Where clients are served."""
+    tls: ListenerTls = ListenerTls()
     admin: Admin = Admin()
     state_dir: str = ""
     """Where modes, evidence and the audit log are kept; empty means a folder in the user's state home."""
@@ -315,6 +415,13 @@ class Settings(Table):
     default_service: str | None = None
     services: dict[Name, Service] = Field(min_length=1)
 
+    def with_secrets(self) -> dict[str, Any]:
+        """The configuration as JSON that validates to the same again, credentials in plain text.
+
+        For the sockets and private files between our own processes only; `model_dump` masks them.
+        """
+        return self.model_dump(mode="json", context=REVEAL)
+
     def contradictions(self) -> Iterable[tuple[Path, str]]:
         """Settings that do not fit each other, in the services too: their paths, and what to do about each.
 
@@ -322,6 +429,7 @@ class Settings(Table):
         """
         if self.listen.port and self.admin.listen.answers(self.listen.host, self.listen.port):
             yield ("admin", "listen"), "is the address clients are served at: use another port"
+        yield from ((("tls", *below), message) for below, message in self.tls.contradictions())
         if self.default_service is not None and self.default_service not in self.services:
             yield ("default_service",), f"{self.default_service!r} is not a service: {', '.join(self.services)}"
         owner: dict[str, str] = {}
@@ -334,6 +442,14 @@ class Settings(Table):
             for side, backend in (("primary", service.primary), ("candidate", service.candidate)):
                 if any(own.answers(backend.url.host, backend.url.port) for own in (self.listen, self.admin.listen)):
                     yield ("services", name, side, "url"), f"{backend.url} is this proxy itself"
+
+
+def _lonely_files(certificate: str | None, key: str | None) -> Iterable[tuple[Path, str]]:
+    """A certificate without its key, and the reverse."""
+    if certificate is not None and key is None:
+        yield ("certificate",), "needs its private key: set key too"
+    if key is not None and certificate is None:
+        yield ("key",), "needs the certificate it belongs to: set certificate too"
 
 
 def _repeated(words: list[str]) -> list[int]:

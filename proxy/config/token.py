@@ -6,12 +6,12 @@ The token itself is never logged, never a setting and never in a message.
 import os
 import re
 import secrets
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.config.secret_file import SecretFileError, read_secret
 from proxy.config.state_dir import StateDirError, keep
 
 if TYPE_CHECKING:  # a command that only reads a token need not wait for the models
@@ -69,13 +69,9 @@ def ensure_token(settings: "Settings", state_dir: Path, environ: Mapping[str, st
 def read_token(path: Path) -> str:
     """The token a file holds: one line, for its owner's eyes only. Raises TokenError."""
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as wrong:
-        raise TokenError(f"{path}: {wrong.strerror}: the admin token cannot be read") from wrong
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise TokenError(f"{path}: everybody can read or write this token: chmod 600 {path}")
+        content = read_secret(path, "the admin token")
+    except SecretFileError as wrong:
+        raise TokenError(str(wrong)) from wrong
     return check_token(content.decode("utf-8", "replace"), str(path))
 
 

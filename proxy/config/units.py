@@ -23,6 +23,8 @@ _NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,18})?")
 _WHOLE = re.compile(r"\d{1,18}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?")
+_PROTOCOL = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})?")
+_PREFIX = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")
 PARAMETER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
 """A segment of an endpoint's template that stands for any."""
 _MAX_PORT = 65535
@@ -89,11 +91,27 @@ def check_host_policy(text: str) -> str:
     return text
 
 
+def check_path_prefix(text: str) -> str:
+    """The front of a path, as whole segments; empty for none. Raises ValueError."""
+    if text and not _PREFIX.fullmatch(text):
+        raise ValueError(f"{text!r} is not the front of a path; write it like /api, without a slash at its end")
+    if {".", ".."} & set(text.split("/")):
+        raise ValueError(f"{text!r} has a segment that stands for another one: write the path it leads to")
+    return text
+
+
 def check_method(text: str) -> str:
     """An HTTP method as it is sent, in capitals. Raises ValueError."""
     if not re.fullmatch(r"[A-Z][A-Z0-9_-]{0,31}", text):
         raise ValueError(f"{text!r} is not a method; write it in capitals, such as GET")
     return text
+
+
+def check_protocol(text: str) -> str:
+    """A protocol as an Upgrade field names it, in lower case: `websocket`, `spdy/3.1`. Raises ValueError."""
+    if not _PROTOCOL.fullmatch(text):
+        raise ValueError(f"{text!r} is not a protocol; write it as the Upgrade field does, such as websocket")
+    return text.lower()
 
 
 def check_template(text: str) -> str:
@@ -267,4 +285,6 @@ BackendOrigin = Annotated[
 HostName = Annotated[str, AfterValidator(check_host_name)]
 HostPolicy = Annotated[str, AfterValidator(check_host_policy)]
 Method = Annotated[str, AfterValidator(check_method)]
+PathPrefix = Annotated[str, AfterValidator(check_path_prefix)]
 Template = Annotated[str, AfterValidator(check_template)]
+UpgradeProtocol = Annotated[str, AfterValidator(check_protocol)]

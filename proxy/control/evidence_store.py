@@ -42,15 +42,22 @@ class EvidenceStore:
         self._run = run
         self._processes_file = processes_file
         self._base, self._reports = _load(database, run)
-        self._newest = {report.process: report.incarnation for report in self._reports.values()}
+        self._newest: dict[str, str] = {}
+        for report in self._reports.values():
+            self._meet(report.process, report.incarnation)
         self._unstored: dict[str, Report] = {}
         self._refused = False
-        self._seen = frozenset(self._newest.values()), read_processes(processes_file)
+        self._seen = self._alive(read_processes(processes_file))
         self.published = self._fold(dict(self._reports), *self._seen)
 
     def saw(self, hello: Hello) -> None:
         """A process said who it is: its earlier incarnations are gone."""
-        self._newest[hello.process] = hello.incarnation
+        self._meet(hello.process, hello.incarnation)
+
+    def configure(self, settings: Settings) -> None:
+        """From the next refresh on, show the label sets of these settings."""
+        self._settings = settings
+        self._seen = frozenset(), Processes()
 
     def take(self, report: Report) -> None:
         """A newer report of an incarnation."""
@@ -59,15 +66,25 @@ class EvidenceStore:
 
     async def refresh(self) -> None:
         """Store what came since the last call, then publish all of it."""
+        # First who lives, then what they said: a process is restarted later than its last words reach us, so one that
+        # is found to be gone has been heard to its end.
+        seen = self._alive(await asyncio.to_thread(read_processes, self._processes_file))
         fresh, self._unstored = self._unstored, {}
-        reports, newest = dict(self._reports), frozenset(self._newest.values())
+        reports = dict(self._reports)
         if fresh:
             await self._store(fresh)
-        processes = await asyncio.to_thread(read_processes, self._processes_file)
-        seen = newest, processes
         if fresh or seen != self._seen:
-            self.published = await asyncio.to_thread(self._fold, reports, newest, processes)
             self._seen = seen
+            self.published = await asyncio.to_thread(self._fold, reports, *seen)
+
+    def _alive(self, processes: Processes) -> tuple[frozenset[str], Processes]:
+        """Who is alive: the newest incarnation of each process we were told of, by itself or by the supervisor."""
+        for member in processes.members:
+            self._meet(member.process, member.incarnation)
+        return frozenset(self._newest.values()), processes
+
+    def _meet(self, process: str, incarnation: str) -> None:
+        self._newest[process] = max(incarnation, self._newest.get(process, ""))
 
     async def _store(self, fresh: dict[str, Report]) -> None:
         try:
@@ -80,9 +97,7 @@ class EvidenceStore:
         else:
             self._refused = False
 
-    def _fold(self, reports: dict[str, Report], newest: frozenset[str], processes: Processes) -> Published:
-        # A judge is offered pairs, and its worker reports so, before it said Hello here: the supervisor knows it.
-        alive = newest | {member.incarnation for member in processes.members}
+    def _fold(self, reports: dict[str, Report], alive: frozenset[str], processes: Processes) -> Published:
         total = fold(reports.values(), alive)
         total.add(self._base)
         evidence = known(self._settings)

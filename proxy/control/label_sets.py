@@ -21,6 +21,7 @@ from proxy.core.families import (
     MIRROR_BYTES,
     MIRROR_IN_FLIGHT,
     MIRRORS,
+    PROTECTED_NOMINATIONS,
     REFUSED,
     REQUEST_DURATION,
     REQUESTS,
@@ -36,9 +37,7 @@ OURSELVES = "proxy"
 """The backend label of our own answers."""
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 # The enums are the published label sets; a reason that nothing in this version can give has no series at 0.
-_NOT_GIVEN_YET = frozenset(
-    {MirrorResult.EXCLUDED, MirrorResult.UPGRADE, Drop.BREAKER_OPEN, Drop.JUDGE_KILLED, Drop.SHED}
-)
+_NOT_GIVEN_YET = frozenset({MirrorResult.EXCLUDED, Drop.BREAKER_OPEN, Drop.JUDGE_KILLED, Drop.SHED})
 _MIRROR_RESULTS = tuple(str(result) for result in MirrorResult if result not in _NOT_GIVEN_YET)
 _DROPS = tuple(str(reason) for reason in Drop if reason not in _NOT_GIVEN_YET)
 
@@ -76,6 +75,7 @@ def _of_service(name: str, service: Service) -> Iterable[tuple[Family, Iterable[
     yield BACKEND_DURATION, ((name, e, *side) for e in each for side in sides)
     yield BACKEND_FAILURES, ((name, *side, kind) for side in sides for kind in map(str, FailureKind))
     yield ADDED_LATENCY, [one]
+    yield PROTECTED_NOMINATIONS, [one]
     yield MIRRORS, product(one, each, _MIRROR_RESULTS)
     yield DROPPED, product(one, _DROPS)
     yield COMPARISONS, product(one, each, map(str, Verdict))

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from proxy.config.models import Mode, Settings
 from proxy.control.evidence_store import Published
 from proxy.control.label_sets import endpoints
+from proxy.control.reload import Reading
 from proxy.core.evidence import agreement
 from proxy.core.families import DELTA, FAMILIES, LATENCY_RATIO, Family, Kind
 from proxy.core.sketch import Sketch
@@ -41,6 +42,7 @@ class Exposition(Collector):
     settings: Settings
     published: Published
     modes: dict[str, Mode]
+    reading: Reading
     build: Build
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -62,6 +64,14 @@ class Exposition(Collector):
         for member in self.published.processes.members:
             up.add_metric([member.process], float(member.up))
         yield up
+        yield GaugeMetricFamily(
+            "shadow_config_last_reload_successful",
+            "1 if the configuration read last is in force, 0 after a refused reload.",
+            float(self.reading.is_successful),
+        )
+        yield GaugeMetricFamily(
+            "shadow_config_last_reload_timestamp_seconds", "When the configuration was read last.", self.reading.at
+        )
         info = GaugeMetricFamily("shadow_build_info", "What runs; always 1.", labels=["version", "python"])
         info.add_metric([self.build.version, self.build.python], 1.0)
         yield info

@@ -1,6 +1,7 @@
 """Control: `python -m proxy.control.process BOOT_JSON`, started by the supervisor with its sockets inherited.
 
-Start: state file, token, Unix socket, admin port. Run: store and publish evidence. End, by SIGTERM or with
+Start: state file, token, Unix socket, admin port. Run: store and publish evidence; SIGHUP reads the
+configuration again. End, by SIGTERM or with
 the supervisor: hear the last reports, store them, close.
 """
 
@@ -20,6 +21,7 @@ import structlog
 from aiohttp import web
 
 from proxy.config.models import Settings
+from proxy.config.sources import Sources
 from proxy.config.token import TokenError, ensure_token
 from proxy.control.api import server
 from proxy.control.api.auth import Token
@@ -30,9 +32,10 @@ from proxy.control.evidence_store import EvidenceStore
 from proxy.control.links import Link, Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
+from proxy.control.reload import Reloader
 from proxy.control.snapshots import Snapshots
 from proxy.control.state import State
-from proxy.ipc.boot import PROCESSES_FILE, Boot, enter
+from proxy.ipc.boot import PROCESSES_FILE, SOURCES_FILE, Boot, enter
 from proxy.ipc.messages import Snapshot
 
 log = structlog.get_logger()
@@ -47,14 +50,17 @@ class ControlProcess:
 
     def __init__(self, boot: Boot, settings: Settings, database: Database) -> None:
         self._boot = boot
-        self._settings = settings
         self._database = database
         self._state = State(database, boot.run)
         self._stop = asyncio.Event()
         self._evidence = EvidenceStore(database, settings, boot.run, Path(boot.runtime_dir) / PROCESSES_FILE)
         self._links = Links(self._evidence)
         self._readiness = Readiness(settings, lambda: self._links.connected)
-        self._snapshots = self._first_snapshot()
+        self._snapshots = self._first_snapshot(settings)
+        self._reloader = Reloader(
+            _sources(boot), Path(boot.runtime_dir), self._snapshots, self._state, self._adopt_settings
+        )
+        self._reloads: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until told to stop, then drain."""
@@ -62,6 +68,7 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         unix = await loop.create_unix_server(lambda: Link(self._links), sock=_inherited(self._boot, "control"))
         admin = await self._open_admin_port()
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         warning = asyncio.create_task(self._readiness.warn_of_backends())
         self._boot.announce_ready()
         current = self._snapshots.current
@@ -72,9 +79,22 @@ class ControlProcess:
             warning.cancel()
             await self._drain(unix, admin)
 
-    def _first_snapshot(self) -> Snapshots:
+    def _reload(self) -> None:
+        async def reload() -> None:
+            await self._reloader.by_signal()
+            self._boot.announce_reloaded()
+
+        task = asyncio.get_running_loop().create_task(reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    def _adopt_settings(self, settings: Settings) -> None:
+        self._evidence.configure(settings)
+        self._readiness.configure(settings)
+
+    def _first_snapshot(self, settings: Settings) -> Snapshots:
         stored = self._state.boot()
-        snapshots = Snapshots(self._settings, self._state, self._links.publish, stored, self._boot.run)
+        snapshots = Snapshots(settings, self._state, self._links.publish, stored, self._boot.run)
         try:
             if stored.lost:
                 self._state.settle(snapshots.current.version, dict(snapshots.states))
@@ -107,14 +127,14 @@ class ControlProcess:
         loopback = ip_address(listener.getsockname()[0]).is_loopback
         build = Build(_version(), platform.python_version(), time.time())
         control = Control(
-            self._settings, self._snapshots, self._state, self._evidence, self._links, self._readiness, build
+            self._snapshots, self._state, self._evidence, self._links, self._readiness, self._reloader, build
         )
         front = Front(control, self._token(), loopback=loopback)
         return await server.start(front.answer, listener)
 
     def _token(self) -> Token:
         try:
-            return Token(ensure_token(self._settings, Path(self._boot.state_dir)).token)
+            return Token(ensure_token(self._snapshots.current.settings, Path(self._boot.state_dir)).token)
         except TokenError as wrong:
             log.error("no token is accepted: nothing can be changed", why=str(wrong))  # noqa: TRY400  said all
             return Token(None)
@@ -144,6 +164,10 @@ class ControlProcess:
 
 def _shown(snapshot: Snapshot) -> dict[str, str]:
     return {service: str(mode) for service, mode in snapshot.modes.items()}
+
+
+def _sources(boot: Boot) -> Sources:
+    return Sources.decode((Path(boot.runtime_dir) / SOURCES_FILE).read_text())
 
 
 def _version() -> str:

@@ -51,16 +51,21 @@ class Readiness:
     """Answers `/readyz`."""
 
     def __init__(self, settings: Settings, connected: Callable[[], frozenset[str]]) -> None:
-        self._settings = settings
         self._connected = connected
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """From now on, ask the primaries of these settings."""
+        self._settings = settings
         self._probes = {name: Probe(service.primary.url) for name, service in settings.services.items()}
 
     async def missing(self) -> list[dict[str, str]]:
         """What stands in the way of serving; empty when ready."""
-        refusals = await asyncio.gather(*(probe.refusal() for probe in self._probes.values()))
+        probes, services = self._probes, self._settings.services
+        refusals = await asyncio.gather(*(probe.refusal() for probe in probes.values()))
         missing = [
-            {"service": name, "primary": self._settings.services[name].primary.version, "why": why}
-            for name, why in zip(self._probes, refusals, strict=True)
+            {"service": name, "primary": services[name].primary.version, "why": why}
+            for name, why in zip(probes, refusals, strict=True)
             if why
         ]
         if not any(process.startswith("worker-") for process in self._connected()):
@@ -69,8 +74,9 @@ class Readiness:
 
     async def warn_of_backends(self) -> None:
         """Log each backend that is down and what that means: clients notice a primary, comparison a candidate."""
+        probes = self._probes
         for name, service in self._settings.services.items():
-            if why := await self._probes[name].refusal():
+            if why := await probes[name].refusal():
                 effect = f"clients of {name} get 502 or 504 until it accepts connections"
                 log.warning("primary is down", service=name, primary=service.primary.version, why=why, effect=effect)
             if why := await connect(service.candidate.url):

@@ -1,8 +1,11 @@
-"""The snapshot in force, and the one way to change it.
+"""The snapshot in force, and the two ways to change it: another state of a service, another configuration.
 
 A bolder change is stored, then put in force: what is in force is never bolder than what outlives a crash.
 A less bold one is put in force first, whatever the disk says, and is only then stored: nobody waits for a
 disk to be safe. Either is acknowledged when it is on the disk.
+
+A configuration is stored, then put in force as one snapshot, or not at all. It changes a service's mode only
+if it says another mode than it did; then, as at a start, the safer of what it says and what was decided holds.
 """
 
 import asyncio
@@ -31,7 +34,7 @@ class NotStoredError(Exception):
 
 
 class OvertakenError(Exception):
-    """While the change was being stored, a less bold one came and holds."""
+    """Meanwhile a less bold change, or another configuration, came and holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,27 @@ def boot_states(settings: Settings, stored: Stored, run: str) -> dict[str, Servi
     return states
 
 
+def reread_states(
+    before: Settings, after: Settings, states: Mapping[str, ServiceState], decided: Mapping[str, ServiceState]
+) -> dict[str, ServiceState]:
+    """What each service is in once the configuration was read again; `states` are those in force, without it."""
+    fresh = set(redefined(before, after))
+    kept = {name: state for name, state in states.items() if name in after.services and name not in fresh}
+    for name in fresh:
+        mode, decision = Mode(after.services[name].mode), decided.get(name)
+        kept[name] = ServiceState(safer(decision.mode, mode), decision.latched) if decision else ServiceState(mode)
+    return {name: kept[name] for name in after.services}
+
+
+def redefined(before: Settings, after: Settings) -> list[str]:
+    """The services that are new, or whose configured mode is."""
+    return [
+        name
+        for name, service in after.services.items()
+        if name not in before.services or before.services[name].mode != service.mode
+    ]
+
+
 class Snapshots:
     """Holds the current snapshot and hands every new one to `publish`."""
 
@@ -71,7 +95,10 @@ class Snapshots:
         self._state = state
         self._publish = publish
         self._states = boot_states(settings, stored, run)
-        self._version = stored.version + 1
+        self._decided = dict(self._states) if stored.lost else {n: d.state for n, d in stored.decisions.items()}
+        self._storing = asyncio.Lock()
+        """Held while something is stored before it is in force."""
+        self._version = self._configuration = stored.version + 1
         self._turns = dict.fromkeys(self._states, 0)
         self._owed: dict[str, _Owed] = {}
         self._changing: set[asyncio.Task[Change]] = set()
@@ -84,7 +111,7 @@ class Snapshots:
 
     def step(self, service: str, to: ServiceState) -> Step:
         """The step from the present state; its snapshots are the same if it leads nowhere."""
-        before = self._states[service]
+        before = self._state_of(service)
         return Step(service, before, to, self.current.version, self.current.version + (to != before))
 
     async def change(self, service: str, to: ServiceState, asked: Asked) -> Change:
@@ -99,6 +126,31 @@ class Snapshots:
         task.add_done_callback(self._changing.discard)
         return await asyncio.shield(task)
 
+    async def reread(
+        self, settings: Settings, asked: Asked, keep: Callable[[], None], adopt: Callable[[Settings], None]
+    ) -> str:
+        """Put another configuration in force; the audit row's id.
+
+        `keep` stores it, `adopt` hears of it just before everybody else. Raises NotStoredError, and OSError of
+        `keep`; then nothing has changed.
+        """
+        async with self._storing:
+            fresh = redefined(self._settings, settings)
+            try:
+                audit_id = await self._state.reread((self._version, self._version + 1), asked, fresh)
+            except StateError as refused:
+                raise NotStoredError(str(refused), in_force=False) from refused
+            await asyncio.to_thread(keep)
+            self._states = reread_states(self._settings, settings, self._states, self._decided)
+            for name in fresh:
+                self._turns[name] = self._turns.get(name, 0) + 1
+            self._settings = settings
+            self._version += 1
+            self._configuration = self._version
+            adopt(settings)
+            self._put_in_force()
+            return audit_id
+
     async def settle(self) -> None:
         """Try again to store what is in force and was not stored. Raises StateError."""
         for service in list(self._owed):
@@ -107,13 +159,15 @@ class Snapshots:
             log.info("stored at last", service=service, mode=str(step.after.mode))
 
     async def _change(self, service: str, to: ServiceState, asked: Asked) -> Change:
-        if to == self._states[service]:
-            return Change(self.step(service, to), None)
-        step = self.step(service, to)
-        if is_raise(step.before, to):
-            audit_id = await self._raise(step, asked)
+        if is_raise(self._state_of(service), to):
+            async with self._storing:
+                step = self.step(service, to)
+                audit_id = await self._raise(step, asked) if step.before != to else None
         else:
-            audit_id = await self._lower(step, asked)
+            step = self.step(service, to)
+            audit_id = await self._lower(step, asked) if step.before != to else None
+        if audit_id is None:
+            return Change(step, None)
         log.info(
             "changed",
             service=service,
@@ -123,6 +177,11 @@ class Snapshots:
             audit_id=audit_id,
         )
         return Change(step, audit_id)
+
+    def _state_of(self, service: str) -> ServiceState:
+        if service not in self._states:
+            raise OvertakenError
+        return self._states[service]
 
     async def _raise(self, step: Step, asked: Asked) -> str:
         turn, owed = self._turns[step.service], self._owed.pop(step.service, None)
@@ -155,7 +214,7 @@ class Snapshots:
             raise
 
     def _enter(self, step: Step) -> None:
-        self._states[step.service] = step.after
+        self._states[step.service] = self._decided[step.service] = step.after
         self._turns[step.service] += 1
         self._owed.pop(step.service, None)
         self._version += 1
@@ -163,7 +222,7 @@ class Snapshots:
 
     def _put_in_force(self) -> None:
         modes = {service: state.mode for service, state in self._states.items()}
-        self.current = Snapshot(self._version, self._settings, modes)
+        self.current = Snapshot(self._version, self._settings, modes, self._configuration)
         self._publish(self.current)
 
 

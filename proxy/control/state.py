@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +47,10 @@ BOOT = Asked("boot", "", "boot")
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A service's state as last stored, and the run of the supervisor in which that was."""
+    """A service's state as last stored, and the run of the supervisor in which that was.
+
+    `run` is empty when the configuration has since been read again, and said another mode than before.
+    """
 
     state: ServiceState
     run: str
@@ -109,6 +113,21 @@ class State:
     def number(self, version: int) -> None:
         """Store the snapshot number of this boot."""
         self._database.transact(lambda connection: _number(connection, version), durable=True)
+
+    async def reread(self, versions: tuple[int, int], asked: Asked, services: Collection[str]) -> str:
+        """Store that the configuration was read again, from one snapshot to another; the audit row's id.
+
+        What was decided about `services` is from now on older than the configuration.
+        """
+        before, after = (orjson.dumps({"snapshot": version}).decode() for version in versions)
+        row = (time.time(), asked.who, asked.peer, asked.route, "", before, after, "applied", asked.reason)
+
+        def work(connection: sqlite3.Connection) -> str:
+            connection.executemany("UPDATE services SET run = '' WHERE service = ?", [(name,) for name in services])
+            _number(connection, versions[1])
+            return _insert(connection, row)
+
+        return await self._database.write(work, durable=True)
 
     async def record(self, step: Step, asked: Asked) -> str:
         """Store a step with its audit row; on the disk when this returns. The audit row's id."""

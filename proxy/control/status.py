@@ -1,6 +1,7 @@
 """`/api/v1/status`: the state of every service in one answer, for the command line and for people."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from proxy.config.models import Mode, Service, Settings
@@ -8,6 +9,7 @@ from proxy.config.units import Address
 from proxy.control.evidence_store import Published
 from proxy.control.label_sets import OURSELVES
 from proxy.control.processes import Processes
+from proxy.control.reload import Reading
 from proxy.core.evidence import agreement
 from proxy.core.families import BACKEND_DURATION, COMPARISONS, DIFFERENCE_PATHS, DIFFERENCES, DROPPED, MIRRORS, REQUESTS
 from proxy.core.reasons import MirrorResult
@@ -29,6 +31,21 @@ def status(snapshot: Snapshot, published: Published, version: str, uptime: float
         "processes": process_rows(published.processes),
         "refused_peers": refused_peers,
         "services": [service_status(name, snapshot, published.tally) for name in snapshot.settings.services],
+    }
+
+
+def configuration(snapshot: Snapshot, last: Reading) -> dict[str, Any]:
+    """The configuration in force, by the snapshot that brought it, and what came of reading it last.
+
+    A reading that was refused names its errors; `needs_restart` lists what was read and is not in force.
+    """
+    return {
+        "snapshot": snapshot.configuration,
+        "read_at": datetime.fromtimestamp(last.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "in_force": last.is_successful,
+        "refusal": last.refusal or None,
+        "errors": last.errors,
+        "needs_restart": list(last.needs_restart),
     }
 
 

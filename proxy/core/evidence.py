@@ -4,64 +4,147 @@ Every report is cumulative since its process started, so the newest one replaces
 control that comes back only has to hear from everybody once. What a dead process took with it is
 reckoned, not guessed:
 
-    pairs offered to a judge incarnation that is gone, minus the verdicts it reported  →  judge_lost
-    mirrored by a worker that is gone, minus its drops and the pairs it had offered    →  incomplete
+    offered to a judge that is gone, or will get no more of a worker's pairs, and not judged  →  judge_lost
+    mirrored by a worker that is gone, and neither dropped nor offered                        →  incomplete
+    judged for a worker that is gone, beyond what it said it had mirrored                     →  requests, mirrored
+
+The last is what a worker did between its last report and its death, as far as its judge can vouch for it: a
+verdict proves a request that was answered and mirrored. Whatever else it did then is in no count.
+
+A worker's account is closed once the judge that had its pairs serves the next incarnation, and not before:
+until then the judge may come across more of them. So nothing that was reckoned is ever taken back.
 
 With these, requests = mirrored + not mirrored by reason, and mirrored = verdicts + drops by reason.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 
-from proxy.core.families import COMPARISONS, DROPPED, MIRRORS, PAIRS_OFFERED, REQUESTS
+from proxy.core.families import COMPARISONS, DROPPED, GREETINGS, MIRRORS, PAIRS_JUDGED, PAIRS_OFFERED, REQUESTS
 from proxy.core.reasons import Drop, MirrorResult
-from proxy.core.tally import Tally
+from proxy.core.routing import OTHER
+from proxy.core.tally import Labels, Tally
 
 Z_95 = 1.959963984540054
+ABORTED = ("proxy", "aborted")
+"""How a request ended of which only a drop is known: with its worker."""
 
 
 @dataclass(slots=True)
 class Report:
-    """All that one incarnation of a process has counted since it started."""
+    """All that one incarnation of a process has counted since it started; of two, the older one sorts first."""
 
     process: str
     incarnation: str
     tally: Tally
 
 
+@dataclass(slots=True)
+class _Account:
+    """What is known of one service in one incarnation of a worker.
+
+    `offered` and `judged` are by judge. `requests` and `ends` are by endpoint, backend and code: how all that were
+    reported ended, and those that were judged.
+    """
+
+    mirrored: int = 0
+    dropped: int = 0
+    offered: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, int] = field(default_factory=dict)
+    requests: dict[Labels, int] = field(default_factory=dict)
+    ends: dict[Labels, int] = field(default_factory=dict)
+
+    def lost(self, judge: str) -> int:
+        """Pairs of which this judge has given no verdict."""
+        return max(0, self.offered.get(judge, 0) - self.judged.get(judge, 0))
+
+    def ended(self) -> int:
+        """Mirrored requests whose end is known."""
+        judges = self.offered.keys() | self.judged.keys()
+        return self.dropped + sum(max(self.offered.get(judge, 0), self.judged.get(judge, 0)) for judge in judges)
+
+
 def fold(reports: Iterable[Report], alive: frozenset[str]) -> Tally:
     """Add up the newest report of each incarnation; `alive` names the incarnations still running."""
     total = Tally()
     kept = list(reports)
-    verdicts = {report.incarnation: report.tally for report in kept}
     for report in kept:
-        gone = report.incarnation not in alive
-        total.add(report.tally.without_gauges() if gone else report.tally)
-        for service, lost in _lost_with_worker(report.tally) if gone else ():
-            total.count(DROPPED, (service, Drop.INCOMPLETE), lost)
-    for service, lost in _lost_with_judges(total, verdicts, alive):
-        total.count(DROPPED, (service, Drop.JUDGE_LOST), lost)
-    total.counts.pop(PAIRS_OFFERED.name, None)
+        total.add(report.tally if report.incarnation in alive else report.tally.without_gauges())
+    closed = _Closed(kept, alive)
+    for (worker, service), account in _accounts(kept).items():
+        for judge in account.offered:
+            if judge not in alive or worker in closed:
+                total.count(DROPPED, (service, Drop.JUDGE_LOST), account.lost(judge))
+        if worker in closed:
+            _close(total, service, account)
+    for family in (PAIRS_OFFERED, PAIRS_JUDGED, GREETINGS):
+        total.counts.pop(family.name, None)
     return total
 
 
-def _lost_with_judges(total: Tally, verdicts: dict[str, Tally], alive: frozenset[str]) -> Iterable[tuple[str, int]]:
-    """What all workers offered to judges that are gone, minus the verdicts these had reported."""
-    for (service, judge), offered in total.counts.get(PAIRS_OFFERED.name, {}).items():
-        if judge not in alive:
-            judged = verdicts[judge].total(COMPARISONS, service=service) if judge in verdicts else 0
-            if offered > judged:
-                yield service, offered - judged
+class _Closed:
+    """The workers of which nothing more will be heard: all of a run that is over, else those their judge has left."""
+
+    def __init__(self, reports: Iterable[Report], alive: frozenset[str]) -> None:
+        self._alive = alive
+        greetings = [labels for report in reports for labels in report.tally.counts.get(GREETINGS.name, {})]
+        self._newest: dict[str, str] = {}
+        for process, worker in greetings:
+            self._newest[process] = max(worker, self._newest.get(process, ""))
+        self._process = {report.incarnation: report.process for report in reports} | {
+            worker: process for process, worker in greetings
+        }
+
+    def __contains__(self, worker: str) -> bool:
+        if worker in self._alive:
+            return False
+        return not self._alive or worker < self._newest.get(self._process.get(worker, ""), "")
 
 
-def _lost_with_worker(tally: Tally) -> Iterable[tuple[str, int]]:
-    """What a worker that is gone had mirrored, minus what it had dropped or offered."""
-    for service in {labels[0] for labels in tally.counts.get(MIRRORS.name, {})}:
-        mirrored = tally.total(MIRRORS, service=service, result=MirrorResult.MIRRORED)
-        ended = tally.total(DROPPED, service=service) + tally.total(PAIRS_OFFERED, service=service)
-        if mirrored > ended:
-            yield service, mirrored - ended
+def _accounts(reports: Iterable[Report]) -> dict[tuple[str, str], _Account]:
+    """By worker and service."""
+    accounts: dict[tuple[str, str], _Account] = {}
+
+    def of(worker: str, service: str) -> _Account:
+        return accounts.setdefault((worker, service), _Account())
+
+    for report in reports:
+        counts, worker = report.tally.counts, report.incarnation
+        for (service, *end), count in counts.get(REQUESTS.name, {}).items():
+            of(worker, service).requests[tuple(end)] = count
+        for (service, _, result), count in counts.get(MIRRORS.name, {}).items():
+            of(worker, service).mirrored += count if result == MirrorResult.MIRRORED else 0
+        for (service, _), count in counts.get(DROPPED.name, {}).items():
+            of(worker, service).dropped += count
+        for (service, judge), count in counts.get(PAIRS_OFFERED.name, {}).items():
+            of(worker, service).offered[judge] = count
+        for (service, *end, judged_worker), count in counts.get(PAIRS_JUDGED.name, {}).items():
+            account = of(judged_worker, service)
+            account.judged[worker] = account.judged.get(worker, 0) + count
+            account.ends[tuple(end)] = account.ends.get(tuple(end), 0) + count
+    return accounts
+
+
+def _close(total: Tally, service: str, account: _Account) -> None:
+    """Balance the account of a worker of which nothing more will be heard."""
+    ended = account.ended()
+    if account.mirrored > ended:
+        total.count(DROPPED, (service, Drop.INCOMPLETE), account.mirrored - ended)
+    missing = max(0, ended - account.mirrored)
+    judged = sorted(account.ends.items())
+    surely = [(end, max(0, count - account.requests.get(end, 0))) for end, count in judged]
+    for end, count in (*surely, *judged, ((OTHER, *ABORTED), missing)):
+        found = min(count, missing)
+        missing -= found
+        _vouch(total, (service, *end), found)
+
+
+def _vouch(total: Tally, end: Labels, count: int) -> None:
+    """Count mirrored requests that their worker had no time to report."""
+    if count > 0:
+        total.count(REQUESTS, end, count)
+        total.count(MIRRORS, (*end[:2], MirrorResult.MIRRORED), count)
 
 
 AGREED = ("match", "tolerated")

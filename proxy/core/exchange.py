@@ -16,6 +16,7 @@ yields no pair is counted once as a drop. RELEASE is the last command of every r
 """
 
 from enum import IntEnum
+from typing import Final
 
 
 class Serve(IntEnum):
@@ -55,11 +56,11 @@ class Command(IntEnum):
     RELEASE = 3
 
 
-SERVE_MOVES = {
+SERVE_MOVES: Final = {
     (Serve.OPEN, Event.SERVED): Serve.DONE,  # the last byte is with the client, or a Failure was answered
     (Serve.OPEN, Event.CLIENT_GONE): Serve.GONE,
 }
-MIRROR_MOVES = {
+MIRROR_MOVES: Final = {
     (Mirror.HELD, Event.COPY_READY): Mirror.SENT,  # request complete and within the budget
     (Mirror.HELD, Event.MIRROR_DROPPED): Mirror.DROPPED,
     (Mirror.HELD, Event.CLIENT_GONE): Mirror.DROPPED,  # half a request is never mirrored
@@ -95,7 +96,7 @@ def _compiled() -> dict[tuple[Serve, Mirror, Event], tuple[Serve, Mirror, tuple[
     return moves
 
 
-_MOVES = _compiled()
+_MOVES: Final = _compiled()
 
 
 class Exchange:

@@ -73,12 +73,23 @@ COMPARISON_DURATION = _sketch("shadow_comparison_duration_seconds", "service", "
 DIFFERENCES = _counter("shadow_differences", "service endpoint kind", "Differences found, by kind.")
 DELTA = _sketch("shadow_prediction_delta_ratio", "service endpoint", "Relative delta of numeric leaves, zero included.")
 LATENCY_RATIO = _sketch("shadow_latency_ratio", "service endpoint", "Candidate duration divided by primary duration.")
+PROTECTED_NOMINATIONS = _counter(
+    "shadow_protected_nominations",
+    "service",
+    "Protected names that a Connection field asked to remove; such fields are forwarded.",
+)
 LOOP_LAG = _sketch("shadow_event_loop_lag_seconds", "process", "Late timer wake-ups.")
 MIRROR_IN_FLIGHT = _gauge("shadow_mirror_in_flight", "service", "Copies under way.")
 MIRROR_BYTES = _gauge("shadow_mirror_bytes", "", "Bytes held for mirrors and pairs.")
 MIRROR_BYTES_LIMIT = _gauge("shadow_mirror_bytes_limit", "", "The budget those bytes are held against.")
 
 PAIRS_OFFERED = _counter("pairs_offered", "service judge", "Pairs handed to one incarnation of a judge.")
+PAIRS_JUDGED = _counter(
+    "pairs_judged",
+    "service endpoint backend code worker",
+    "Verdicts on the pairs of one incarnation of a worker, by how its client request ended.",
+)
+GREETINGS = _counter("greetings", "process worker", "Incarnations of a worker whose pairs a judge was to get.")
 DIFFERENCE_PATHS = _counter(
     "difference_paths",
     "service endpoint path kind",
@@ -102,11 +113,14 @@ FAMILIES = {
         DIFFERENCES,
         DELTA,
         LATENCY_RATIO,
+        PROTECTED_NOMINATIONS,
         LOOP_LAG,
         MIRROR_IN_FLIGHT,
         MIRROR_BYTES,
         MIRROR_BYTES_LIMIT,
         PAIRS_OFFERED,
+        PAIRS_JUDGED,
+        GREETINGS,
         DIFFERENCE_PATHS,
     )
 }

@@ -8,11 +8,12 @@ Cause → FailureKind         what happened → how it is counted
 ├─ truncated                body cut after the head   truncated
 ├─ protocol, response_head, interim                   protocol
 ├─ first_byte_timeout, response_idle, total_timeout, deadline    timeout
-└─ pool_full, pool_wait · internal                    pool · internal: ours, never held against a backend
+└─ pool_full, pool_wait, tunnels · internal           pool · internal: ours, never held against a backend
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from proxy.core.reasons import FailureKind
 
@@ -37,10 +38,11 @@ class Cause(StrEnum):
     DEADLINE = "deadline"
     POOL_FULL = "pool_full"
     POOL_WAIT = "pool_wait"
+    TUNNELS = "tunnels"
     INTERNAL = "internal"
 
 
-_KINDS = {
+_KINDS: Final = {
     Cause.RESOLVE: FailureKind.RESOLVE,
     Cause.RESOLVE_TIMEOUT: FailureKind.TIMEOUT,
     Cause.CONNECT_REFUSED: FailureKind.CONNECT,
@@ -58,6 +60,7 @@ _KINDS = {
     Cause.DEADLINE: FailureKind.TIMEOUT,
     Cause.POOL_FULL: FailureKind.POOL,
     Cause.POOL_WAIT: FailureKind.POOL,
+    Cause.TUNNELS: FailureKind.POOL,
     Cause.INTERNAL: FailureKind.INTERNAL,
 }
 

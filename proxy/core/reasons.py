@@ -42,6 +42,7 @@ class Drop(StrEnum):
 class Refused(StrEnum):
     """A request we answer ourselves because of what it is, before any backend is asked."""
 
+    TLS = "tls"
     REQUEST_LINE = "request_line"
     TARGET = "target"
     METHOD = "method"

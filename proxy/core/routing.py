@@ -6,14 +6,15 @@ decoded or folded, so what we match is what the backend sees.
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.config.models import Endpoint, Mode, Service, Settings
 from proxy.config.units import PARAMETER
 from proxy.core.reasons import MirrorResult
 
-OTHER = "other"
-_GOLDEN = 0.6180339887498949
-_MIRRORED = MirrorResult.MIRRORED
+OTHER: Final = "other"
+_GOLDEN: Final = 0.6180339887498949
+_MIRRORED: Final = MirrorResult.MIRRORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,22 @@ class Routes:
 
 
 def decide(
-    service: ServiceRoute, endpoint: EndpointRoute, method: bytes, *, is_copy: bool, draining: bool, draw: float
+    service: ServiceRoute,
+    endpoint: EndpointRoute,
+    method: bytes,
+    *,
+    is_copy: bool,
+    draining: bool,
+    draw: float,
+    is_upgrade: bool = False,
 ) -> MirrorResult:
     """Whether a request is mirrored, or why not. `draw` is in [0, 1) and decides about the sampled share."""
     if not service.mirrors:
         return MirrorResult.MODE
     if is_copy:
         return MirrorResult.LOOP
+    if is_upgrade:
+        return MirrorResult.UPGRADE
     if not endpoint.mirror:
         return MirrorResult.ENDPOINT_OFF
     if method not in service.methods and not endpoint.read_only:

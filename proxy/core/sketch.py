@@ -6,17 +6,15 @@ associative and commutative, and the merge of parts equals the sketch of the who
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf, log
+from typing import Final
 
-GAMMA = 1.01 / 0.99
-MAX_BUCKETS = 2048
-GATHERED = 1024
-"""Values that are kept as they are, at most, before they are counted."""
-_PER_LOG = 1 / log(GAMMA)
-_ZERO = 1e-12
-_HIGHEST = 1e200  # sums of such values stay finite
+GAMMA: Final = 1.01 / 0.99
+MAX_BUCKETS: Final = 2048
+_PER_LOG: Final = 1 / log(GAMMA)
+_ZERO: Final = 1e-12
+_HIGHEST: Final = 1e200  # sums of such values stay finite
 
 
 @dataclass(slots=True)
@@ -130,31 +128,3 @@ class Sketch:
                 at += 1
             counts.append(seen)
         return counts
-
-
-class Gathered:
-    """A sketch fed in bulk: on the path a value costs one append."""
-
-    __slots__ = ("_sketch", "_values")
-
-    def __init__(self) -> None:
-        self._values: list[float] = []
-        self._sketch = Sketch()
-
-    def add(self, value: float) -> None:
-        """Count one value, soon."""
-        self._values.append(value)
-        if len(self._values) >= GATHERED:
-            self.sketch()
-
-    def add_all(self, values: Sequence[float]) -> None:
-        """Count many values, soon."""
-        self._values += values
-        if len(self._values) >= GATHERED:
-            self.sketch()
-
-    def sketch(self) -> Sketch:
-        """The sketch of all values so far."""
-        self._sketch.add_all(self._values)
-        self._values.clear()
-        return self._sketch

@@ -7,6 +7,7 @@ exception text. RFC 9457 (problem details), RFC 9209 (Proxy-Status).
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
+from typing import Final
 
 from proxy.core.message import Cause
 from proxy.core.reasons import Refused
@@ -30,15 +31,17 @@ _STATUSES: dict[Cause, tuple[int, str]] = {
     Cause.DEADLINE: (504, "http_response_timeout"),
     Cause.POOL_FULL: (503, "connection_limit_reached"),
     Cause.POOL_WAIT: (503, "connection_limit_reached"),
+    Cause.TUNNELS: (503, "connection_limit_reached"),
     Cause.INTERNAL: (500, "proxy_internal_error"),
 }
-_REFUSED_AS = {
+_REFUSED_AS: Final = {
     Refused.LOOP: "proxy_loop_detected",
     Refused.NO_SERVICE: "destination_not_found",
     Refused.INTERNAL: "proxy_internal_error",
 }
-_TITLES = {414: "URI Too Long", 431: "Request Header Fields Too Large"}
-ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+_TITLES: Final = {413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
+"""Where `HTTPStatus` says it in the words of an older RFC, in some version of Python. RFC 9110 §15.5."""
+ALLOW: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 def refusal_answer(refusal: Refusal, *, close: bool, proxy_status: bool) -> bytes:

@@ -4,18 +4,19 @@ Theory of operation. A connection serves one exchange at a time. `send` starts i
 in this order, any number of `interim`, one `answer` with the first body bytes, any number of `answer_data`,
 and at the end either `complete=True` on the last of these or one `failed`. After that the connection has
 forgotten its receiver: it either went back to its pool through `released` or is closed. Bytes nobody asked
-for close it (RFC 9112 §9.2).
+for close it, also those that came before the request had left (RFC 9112 §9.2). Instead of an `answer` there may
+be one `switching`, after which the transport belongs to a tunnel.
 
 A response that arrives whole in one read, which most do, is one call.
 """
 
 import asyncio
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, cast
 
-from proxy.config.models import Limits
 from proxy.core.message import Cause, Failure
 from proxy.http.body import Body, ChunkedBody, EofBody, LengthBody
+from proxy.http.receiver import Owner, Receiver
 from proxy.http.response_head import (
     BODILESS,
     VERSION,
@@ -24,47 +25,12 @@ from proxy.http.response_head import (
     find_response_head_end,
     parse_response_head,
 )
-from proxy.http.turn import Lane, Turn
+from proxy.http.sockets import reset
+from proxy.http.tunnel import Handed
 
-NEVER = float("inf")
-_FIRST_BYTE_TIMEOUT = Cause.FIRST_BYTE_TIMEOUT
-
-
-class Receiver(Protocol):
-    """Who a response is for."""
-
-    def interim(self, head: ResponseHead) -> None:
-        """A 1xx before the answer."""
-
-    def answer(self, head: ResponseHead, data: bytes, *, complete: bool) -> None:
-        """The head of the answer and the body bytes that came with it."""
-
-    def answer_data(self, data: bytes, trailers: list[bytes], *, complete: bool) -> None:
-        """More body bytes; trailers come with the last ones."""
-
-    def failed(self, failure: Failure, *, reusable: bool) -> None:
-        """No answer, or no more of it. `reusable`: the connection was reused and no byte of a response came."""
-
-    def backend_paused(self) -> None:
-        """The backend does not read: send it no more of the request."""
-
-    def backend_resumed(self) -> None:
-        """It reads again."""
-
-
-class Owner(Protocol):
-    """Who keeps the connections of a backend."""
-
-    limits: Limits
-    response_idle_s: float
-    turn: Turn
-    lane: Lane
-
-    def released(self, connection: "BackendConnection", idle_s: float) -> None:
-        """The exchange is over and the connection can take another."""
-
-    def lost(self, connection: "BackendConnection") -> None:
-        """The connection has ended."""
+NEVER: Final = float("inf")
+_SWITCHING_PROTOCOLS: Final = 101
+_FIRST_BYTE_TIMEOUT: Final = Cause.FIRST_BYTE_TIMEOUT
 
 
 class BackendConnection(asyncio.Protocol):
@@ -72,8 +38,8 @@ class BackendConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_buffer", "_idle_s", "_interims", "_is_behind", "_lane", "_limits", "_owner", "_receiver",
-        "_reusable", "_to_head", "_transport", "_turn", "deadline", "deadline_cause", "idle_until", "opened_at",
-        "request_open", "used",
+        "_reusable", "_sent_in", "_to_head", "_transport", "_turn", "deadline", "deadline_cause", "idle_until",
+        "opened_at", "request_open", "used",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -90,6 +56,7 @@ class BackendConnection(asyncio.Protocol):
         self._reusable = True
         self._idle_s = NEVER
         self._is_behind = False
+        self._sent_in = -1
         self.used = False
         self.request_open = False
         self.opened_at = 0.0
@@ -109,7 +76,9 @@ class BackendConnection(asyncio.Protocol):
         self.deadline_cause = _FIRST_BYTE_TIMEOUT
         transport = self._transport
         if transport is not None:
-            self._turn.write(self._lane, transport, data)
+            turn = self._turn
+            self._sent_in = turn.flushes
+            turn.write(self._lane, transport, data)
 
     def send_part(self, receiver: Receiver, data: bytes, *, to_head: bool) -> None:
         """Start an exchange with the beginning of a request; `send_more` has the rest."""
@@ -149,6 +118,24 @@ class BackendConnection(asyncio.Protocol):
             self._turn.flush()
             self._transport.close()
 
+    def hand_over(self) -> Handed:
+        """Give the transport away, with what the backend has sent behind its 101."""
+        assert self._transport is not None
+        waiting = self._buffer
+        self._forget()
+        return Handed(self._transport, waiting, is_behind=self._is_behind, has_ended=False)
+
+    def finish(self) -> None:
+        """End after the flush, or when the backend has not read for as long as it may be silent."""
+        self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
+        self.close()
+
+    def reset(self) -> None:
+        """End by a reset, after what is written."""
+        if self._transport is not None:
+            self._turn.flush()
+            reset(self._transport)
+
     def pause_reading(self) -> None:
         """The client does not read: take no more of the response."""
         if self._transport is not None:
@@ -183,6 +170,9 @@ class BackendConnection(asyncio.Protocol):
             return
         body = self._body
         if body is None:
+            if self._turn.flushes == self._sent_in:  # the request has not left yet: nobody asked for this
+                self._fail(Cause.RESET)
+                return
             self._read_head(receiver, self._buffer + data if self._buffer else data, max(0, len(self._buffer) - 2))
         else:
             self._read_body(receiver, body, data)
@@ -268,10 +258,12 @@ class BackendConnection(asyncio.Protocol):
             self._end_body(receiver, body, b"")
 
     def _read_interim(self, receiver: Receiver, head: ResponseHead, rest: bytes) -> None:
-        self._interims += 1
-        if head.status == 101:  # noqa: PLR2004  Switching Protocols: nobody asked for it
-            self._fail(Cause.PROTOCOL)
+        if head.status == _SWITCHING_PROTOCOLS:
+            self._buffer = rest
+            if not receiver.switching(head, self):
+                self._fail(Cause.PROTOCOL)
             return
+        self._interims += 1
         if self._interims > self._limits.interim:
             self._fail(Cause.INTERIM)
             return

@@ -7,12 +7,12 @@ the body is dead: more input changes nothing.
 
 import re
 from enum import Enum, StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.config.models import Limits
 from proxy.http.fields import Special, is_protected, name_of, read_line
 
-FINAL_CHUNK = b"0\r\n\r\n"
+FINAL_CHUNK: Final = b"0\r\n\r\n"
 
 
 class BodyFault(StrEnum):
@@ -110,14 +110,14 @@ class _Step(Enum):
     TRAILERS = 4
 
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:([ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)|([ \t]*))")
-_EXTENSIONS = re.compile(
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:([ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)|([ \t]*))")
+_EXTENSIONS: Final = re.compile(
     rb"(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-    rb"(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"(?:[^\"\\]|\\.)*\"))?)+[ \t]*"
+    rb"(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"(?:[^\"\\]|\\.)*\"))?)+"
 )
-_MAX_CHUNK = 2**63 - 1
-_FREE_OVERHEAD = 16
-_TRAILER_FORBIDDEN = re.compile(
+_MAX_CHUNK: Final = 2**63 - 1
+_FREE_OVERHEAD: Final = 16
+_TRAILER_FORBIDDEN: Final = re.compile(
     rb"te|trailer|cookie|set-cookie|authorization|www-authenticate|max-forwards|cache-control|expect|pragma|date|"
     rb"expires|age|location|retry-after|vary|warning|connection|keep-alive|upgrade|proxy.*|transfer-encoding|"
     rb"x-shadow-request"
@@ -127,8 +127,8 @@ _TRAILER_FORBIDDEN = re.compile(
 class ChunkedBody:
     """A chunked body; extensions are checked and dropped, trailers kept if they may be forwarded.
 
-    `padded` allows blanks after a chunk size, which some backends send. `nominated` are names of the head's
-    Connection field, in lower case: trailers of these names go no further either.
+    `padded` allows blanks after a chunk size or its extensions, which some backends send. `nominated` are names of
+    the head's Connection field, in lower case: trailers of these names go no further either.
     """
 
     __slots__ = (
@@ -213,7 +213,7 @@ class ChunkedBody:
 
     def _size_line(self, line: bytes) -> bool:
         found = _SIZE.fullmatch(line)
-        if found is None or (found[3] and not self._padded) or (found[2] and not _EXTENSIONS.fullmatch(found[2])):
+        if found is None or (found[3] and not self._padded) or (found[2] and not self._is_extension(found[2])):
             return False
         size = int(found[1], 16)
         if size > _MAX_CHUNK:
@@ -226,6 +226,9 @@ class ChunkedBody:
         self._left = size
         self._step = _Step.DATA if size else _Step.TRAILERS
         return True
+
+    def _is_extension(self, text: bytes) -> bool:
+        return _EXTENSIONS.fullmatch(text.rstrip(b" \t") if self._padded else text) is not None
 
     def _is_over(self, line_bytes: int) -> bool:
         """Whether framing outgrows the data: bytes above 16 a chunk, minus twice the data so far."""

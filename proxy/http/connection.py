@@ -1,11 +1,12 @@
-"""One client connection: reads requests, one in service at a time, and writes their answers.
+"""One client connection: takes requests, one in service at a time, and writes their answers.
 
-Theory of operation. A connection is in one of four phases:
+Theory of operation. A connection is in one of five phases:
 
     HEAD       waiting for a request head, or in the middle of one
     BODY       the request is in service and its body still comes
     ANSWERING  the request is read to its end, its answer is not complete; whatever comes waits unparsed
-    LINGERING  answered for good: input is thrown away until the client ends or `timeouts.linger` is over
+    TUNNEL     the transport was given away for another protocol; `tunnel` says how it lives on
+    LINGERING  answered for good, and ending; `client_link` says how
 
 `begin` of the application makes an exchange for each head; the exchange hears the body and the client's
 leaving, and answers through `write`, `answered` and `cut`. A malformed request is answered here, with
@@ -17,204 +18,123 @@ pauses the client, and more than `limits.pipeline_bytes` of waiting requests pau
 """
 
 import asyncio
-import socket
-import struct
-from enum import IntEnum
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, cast
 
-from proxy.config.models import Settings
 from proxy.core.reasons import Refused
-from proxy.http.body import Body, BodyFault, ChunkedBody, LengthBody
+from proxy.http.application import Application, Served
+from proxy.http.client_link import NEVER, ClientLink, Phase
 from proxy.http.refusal import Refusal
-from proxy.http.request_head import (
-    BAD_REQUEST_LINE,
-    HEAD_END,
-    MAX_EMPTY_LINES,
-    RequestHead,
-    find_head_end,
-    parse_request_head,
-)
-from proxy.http.turn import Lane, Turn
+from proxy.http.request_head import RequestHead
+from proxy.http.request_reader import RequestReader
+from proxy.http.sockets import has_unread
+from proxy.http.tunnel import Handed
 
-NEVER = float("inf")
-LINGER_BYTES = 256 << 10
-_RESET = struct.pack("ii", 1, 0)
+_HEAD: Final = Phase.HEAD
+_BODY: Final = Phase.BODY
+_ANSWERING: Final = Phase.ANSWERING
+_TUNNEL: Final = Phase.TUNNEL
+_LINGERING: Final = Phase.LINGERING
 
-
-class Phase(IntEnum):
-    """See the module's theory of operation."""
-
-    HEAD = 0
-    BODY = 1
-    ANSWERING = 2
-    LINGERING = 3
+SLOW_HEAD: Final = Refusal(408, Refused.REQUEST_HEAD)
+SLOW_BODY: Final = Refusal(408, Refused.REQUEST_BODY_IDLE)
 
 
-_HEAD, _BODY, _ANSWERING, _LINGERING = Phase
-
-
-class Served(Protocol):
-    """An exchange, as the client connection sees it."""
-
-    def request_data(self, data: bytes, trailers: list[bytes], *, complete: bool) -> None:
-        """Body bytes; trailers come with the last ones."""
-
-    def request_refused(self, refusal: Refusal) -> None:
-        """The body broke the rules: answer if that is still possible, and end."""
-
-    def timed_out(self) -> None:
-        """The whole exchange took longer than `timeouts.total`."""
-
-    def client_gone(self) -> None:
-        """The client left; nothing can be answered."""
-
-    def client_paused(self) -> None:
-        """The client does not read: send it no more."""
-
-    def client_resumed(self) -> None:
-        """It reads again."""
-
-
-class Application(Protocol):
-    """What a connection serves."""
-
-    settings: Settings
-    turn: Turn
-    connections: "set[ClientConnection]"
-    is_draining: bool
-
-    def begin(self, connection: "ClientConnection", head: RequestHead, body: bytes, *, complete: bool) -> Served | None:
-        """Serve a request; None if it was answered at once."""
-
-    def refuse(self, connection: "ClientConnection", refusal: Refusal, *, to_head: bool) -> None:
-        """Write the answer to a request that goes to no backend, and count it."""
-
-
-_FAULTS = {
-    BodyFault.CHUNK: Refusal(400, Refused.CHUNK),
-    BodyFault.CHUNK_OVERHEAD: Refusal(400, Refused.CHUNK_OVERHEAD),
-    BodyFault.TRAILERS: Refusal(431, Refused.TRAILERS),
-}
-BODY_TOO_LONG = Refusal(413, Refused.BODY_BYTES)
-SLOW_HEAD = Refusal(408, Refused.REQUEST_HEAD)
-SLOW_BODY = Refusal(408, Refused.REQUEST_BODY_IDLE)
-
-
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(ClientLink):
     """See the module's theory of operation."""
 
     __slots__ = (
-        "_advancing", "_app", "_body", "_body_bytes", "_buffer", "_client_idle_s", "_exchange", "_half_closed",
-        "_head_timed", "_keep_alive", "_limits", "_lingered", "_most_requests", "_owns_forwarded", "_paused", "_phase",
-        "_requests", "_settings", "_total_s", "_transport", "_turn", "_write_paused", "arrived", "deadline",
-        "forwarded", "forwarded_for", "peer",
+        "_advancing", "_app", "_client_idle_s", "_exchange", "_head_timed", "_keep_alive", "_limits", "_most_requests",
+        "_reader", "_requests", "_takes_more", "_total_s", "arrived", "forwarded", "forwarded_for", "is_trusted",
+        "peer", "scheme",
     )  # fmt: skip
 
     def __init__(self, app: Application) -> None:
+        settings = app.settings
+        super().__init__(settings, app.turn)
         self._app = app
-        self._settings = settings = app.settings
         self._limits = settings.limits
         self._most_requests = settings.limits.requests_per_connection
         self._client_idle_s = settings.timeouts.client_idle
-        self._owns_forwarded = settings.forwarded.mode == "on"
-        self._turn = app.turn
-        self._transport: asyncio.Transport | None = None
-        self._phase = _HEAD
-        self._buffer = b""
-        self._body: Body | None = None
-        self._body_bytes = 0
+        self._total_s = settings.timeouts.total
+        self._reader = RequestReader(settings.limits)
         self._exchange: Served | None = None
         self._keep_alive = True
-        self._half_closed = False
-        self._total_s = settings.timeouts.total
+        self._takes_more = True
         self._advancing = False
         self._requests = 0
         self._head_timed = True  # the first from the moment the client connects
-        self._paused = False
-        self._write_paused = False
-        self._lingered = 0
         self.arrived = 0.0
-        self.deadline = NEVER
         self.peer = b""
         self.forwarded_for = b""
         self.forwarded = b""
+        self.is_trusted = False
+        self.scheme = b"http"
 
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request and has no byte of one."""
-        return self._phase is _HEAD and not self._buffer.strip(b"\r\n")
+        return self._phase is _HEAD and self._reader.is_empty
 
     # --- the exchange's side
-
-    def write(self, data: bytes) -> None:
-        """Send answer bytes at the end of this turn."""
-        transport = self._transport
-        if transport is not None:
-            self._turn.write(Lane.CLIENT, transport, data)
 
     def answered(self, *, keep_alive: bool) -> None:
         """The answer is written to its end. Without `keep_alive` the connection ends after the flush."""
         self._exchange = None
-        request_read = self._phase is _ANSWERING
-        if not (keep_alive and self._keep_alive and request_read):
-            self._end(request_read=request_read)
+        if not (keep_alive and self._keep_alive and self._phase is _ANSWERING):
+            self._end()
             return
         self._phase = _HEAD
         self.deadline = monotonic() + self._client_idle_s
         if self._paused:
             self.resume_reading()
-        if (self._buffer or self._half_closed) and not self._advancing:
+        if (self._reader.waiting or self._half_closed) and not self._advancing:
             self._advance()
 
     def cut(self, *, looks_complete: bool) -> None:
         """End in the middle of an answer; by a reset if its framing would make the end look like its end."""
         self._exchange = None
-        self._phase = _LINGERING
-        if self._transport is None:
-            return
-        self._turn.flush()
         if looks_complete:
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._transport.abort()
+            self.reset()
         else:
-            self.deadline = monotonic() + self._settings.timeouts.linger
-            self._transport.close()
+            self._end()
 
     def will_close(self) -> bool:
         """Whether this answer must say that the connection ends."""
         if self._phase is not _ANSWERING or self._app.is_draining:
             return True
-        if self._half_closed and not self._buffer:
+        if self._half_closed and not self._reader.waiting:
             return True
         return not self._keep_alive or 0 < self._most_requests <= self._requests
 
-    def pause_reading(self) -> None:
-        """The backend does not take the body: read no more of it."""
-        if self._transport is not None and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-
     def resume_reading(self) -> None:
-        """It does again."""
-        if self._transport is not None and self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-            if self._phase is _BODY:
-                self.deadline = monotonic() + self._settings.timeouts.request_body_idle
+        """The backend takes the body again, and the client has its time anew to send it."""
+        if self._paused and self._phase is _BODY:
+            self.deadline = monotonic() + self._settings.timeouts.request_body_idle
+        super().resume_reading()
 
-    @property
-    def is_write_paused(self) -> bool:
-        """Whether the client reads more slowly than it is sent."""
-        return self._write_paused
+    # --- the tunnel's side
+
+    def hand_over(self) -> Handed:
+        """Give the transport away, with what the client has sent behind its request."""
+        assert self._transport is not None
+        self._exchange = None
+        self._phase = _TUNNEL
+        self.resume_reading()
+        waiting, self._reader.waiting = self._reader.waiting, b""
+        return Handed(self._transport, waiting, is_behind=self._write_paused, has_ended=self._half_closed)
 
     # --- the worker's side
 
     def drain(self) -> None:
-        """Take no further request; an unused connection ends now."""
-        if self.is_idle and self._transport is not None:
-            self._end(request_read=True)
+        """Take no further request; an unused connection ends now, and so does a tunnel.
+
+        Not before a request is read that has come already: asked again, this ends the connection then.
+        """
+        if self._transport is None:
+            return
+        if self._phase is _TUNNEL or (self.is_idle and not has_unread(self._transport)):
+            self.finish()
 
     def give_up(self) -> None:
         """End now, whatever is under way."""
@@ -230,11 +150,16 @@ class ClientConnection(asyncio.Protocol):
         if self.deadline > now:
             return
         self.deadline = NEVER
-        if self._write_paused or self._phase is _LINGERING or self.is_idle:
+        phase = self._phase
+        if phase is _TUNNEL:
+            self.finish()
+        elif phase is _LINGERING:
+            self._linger_on(now)
+        elif self._write_paused or self.is_idle:
             self._leave()
-        elif self._phase is _HEAD:
-            self._refuse(SLOW_HEAD)
-        elif self._phase is _BODY and self._exchange is not None and not self._paused:
+        elif phase is _HEAD:
+            self._refuse(SLOW_HEAD, to_head=self._reader.is_at_head_request)
+        elif phase is _BODY and self._exchange is not None and not self._paused:
             self._exchange.request_refused(SLOW_BODY)
 
     # --- the transport's side
@@ -245,29 +170,31 @@ class ClientConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._settings.limits.write_buffer)
         peer = transport.get_extra_info("peername")
         self.peer = peer[0].encode() if isinstance(peer, tuple) else b"unknown"
+        forwarded = self._settings.forwarded
+        self.is_trusted = forwarded.trusts(self.peer.decode())
+        self._reader.own_forwarded = forwarded.mode == "on" and not self.is_trusted
         self.deadline = monotonic() + self._settings.timeouts.request_head
         self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Request bytes."""
         phase = self._phase
+        reader = self._reader
         if phase is _HEAD:
-            if self._buffer:
-                self._buffer += data
+            if reader.waiting:
+                reader.waiting += data
             else:
-                self._buffer = data
+                reader.waiting = data
             self._advance()
         elif phase is _BODY:
             self._read_body(data)
         elif phase is _ANSWERING:
-            if self._keep_alive:
-                self._buffer += data
-                if len(self._buffer) > self._settings.limits.pipeline_bytes:
+            if self._takes_more:
+                reader.waiting += data
+                if len(reader.waiting) > self._limits.pipeline_bytes:
                     self.pause_reading()
         else:
-            self._lingered += len(data)
-            if self._lingered > LINGER_BYTES:
-                self._leave()
+            self._throw_away(data)
 
     def eof_received(self) -> bool:
         """The client sends no more: it may still await its answer, but not send the rest of a request."""
@@ -304,174 +231,132 @@ class ClientConnection(asyncio.Protocol):
             self.resume_reading()
             self._advance()
 
-    # --- reading
+    # --- requests
 
     def _advance(self) -> None:
-        """Take requests out of the buffer while they are answered at once."""
+        """Take requests out of the waiting bytes while they are answered at once."""
         self._advancing = True
+        reader = self._reader
         try:
-            while self._buffer and self._phase is _HEAD and not self._write_paused and self._take_head():
-                pass
+            while reader.waiting and self._phase is _HEAD and not self._write_paused:
+                head = reader.next_head()
+                if head is None:
+                    break
+                if isinstance(head, Refusal):
+                    self._refuse_head(head)
+                else:
+                    self._begin(head)
         finally:
             self._advancing = False
         if self._phase is not _HEAD:
             return
         if self._write_paused:
-            if len(self._buffer) > self._limits.pipeline_bytes:
+            if len(reader.waiting) > self._limits.pipeline_bytes:
                 self.pause_reading()
         elif self._half_closed:
-            self._end(request_read=True)  # what is left in the buffer can never become a request
+            self._end()  # what is left can never become a request
         elif not self._head_timed and not self.is_idle:
             self._head_timed = True  # once: a client that drips its head gains no time by it
             self.deadline = monotonic() + self._settings.timeouts.request_head
 
-    def _take_head(self) -> bool:
-        """Begin the next request in the buffer; False if it is not complete or the connection ends."""
-        data = self._buffer
-        if data[0] in b"\r\n":
-            skipped = self._skip_empty_lines(data)
-            if skipped is None:
-                return False
-            data = skipped
-        limits = self._limits
-        end = find_head_end(data, limits)
-        if not isinstance(end, int):
-            if end is not None:
-                self._refuse(end)
-            return False
-        head = parse_request_head(data[:end], limits, own_forwarded=self._owns_forwarded)
-        if isinstance(head, Refusal) and head.close:
-            self._refuse(head)
-            return False
-        self._buffer = b""
-        self._head_timed = False
+    def _begin(self, head: RequestHead) -> None:
         self._requests += 1
-        rest = data[end + len(HEAD_END) :]
-        if isinstance(head, Refusal):
-            self._refuse_and_keep(head, rest)
-            return True
-        self._begin(head, rest)
-        return True
-
-    def _skip_empty_lines(self, data: bytes) -> bytes | None:
-        """The data behind leading empty lines, None if there is none. RFC 9112 §2.2."""
-        for _ in range(MAX_EMPTY_LINES):
-            if not data.startswith(b"\r\n"):
-                break
-            data = data[2:]
-        if data[:1] == b"\n" or data[:2] == b"\r\n" or (data[:1] == b"\r" and len(data) > 1):
-            self._refuse(BAD_REQUEST_LINE)
-            return None
-        return data if data not in {b"", b"\r"} else None
-
-    def _begin(self, head: RequestHead, rest: bytes) -> None:
+        self._head_timed = False
         self.arrived = monotonic()
         self.deadline = NEVER
         self._keep_alive = head.keep_alive
-        if len(rest) > self._limits.pipeline_bytes and not head.has_body:
-            self.pause_reading()
-        if not head.has_body:
-            self._phase = _ANSWERING
-            self._buffer = rest if head.keep_alive else b""
-            self._exchange = self._app.begin(self, head, b"", complete=True)
+        if not head.keep_alive:  # bytes behind it belong to a tunnel, or to nobody
+            self._takes_more = bool(head.upgrades)
+        if head.has_body:
+            self._begin_body(head)
             return
-        most = self._limits.body_bytes
-        to_head = head.method == b"HEAD"
-        if most and head.length > most:
-            self._refuse(BODY_TOO_LONG, to_head=to_head)
+        self._phase = _ANSWERING
+        if self._reader.waiting:
+            self._keep_waiting()
+        self._exchange = self._app.begin(self, head, b"", complete=True)
+
+    def _begin_body(self, head: RequestHead) -> None:
+        reader = self._reader
+        payload = reader.begin_body(head)
+        if reader.refusal is not None:
+            self._refuse(reader.refusal, to_head=head.method == b"HEAD")
             return
-        body = ChunkedBody(self._limits, head.nominated) if head.chunked else LengthBody(head.length)
-        payload = body.feed(rest) if rest else b""
-        self._body_bytes = len(payload)
-        if body.fault or (most and len(payload) > most):
-            self._refuse(_FAULTS[body.fault] if body.fault else BODY_TOO_LONG, to_head=to_head)
-            return
-        complete = body.done and not body.trailers
+        complete = reader.body_done and not reader.trailers
         if complete:
             self._phase = _ANSWERING
-            self._buffer = body.rest if head.keep_alive else b""
-        elif self._half_closed and not body.done:
-            self._end(request_read=True)  # the rest of it can never come
+            self._keep_waiting()
+        elif self._half_closed and not reader.body_done:
+            self._end()  # the rest of it can never come
             return
         else:
             self._phase = _BODY
-            self._body = body
             self.deadline = self.arrived + self._settings.timeouts.request_body_idle
         self._exchange = self._app.begin(self, head, payload, complete=complete)
-        if body.done and not complete:
-            self._end_body(body, b"")
+        if reader.body_done and not complete:
+            self._end_body(b"")
 
     def _read_body(self, data: bytes) -> None:
-        body, exchange = self._body, self._exchange
-        if body is None or exchange is None:
+        reader, exchange = self._reader, self._exchange
+        if exchange is None:
             return
-        payload = body.feed(data)
-        self._body_bytes += len(payload)
-        most = self._limits.body_bytes
-        if body.fault or (most and self._body_bytes > most):
-            exchange.request_refused(_FAULTS[body.fault] if body.fault else BODY_TOO_LONG)
-        elif body.done:
-            self._end_body(body, payload)
+        payload = reader.body_data(data)
+        if reader.refusal is not None:
+            exchange.request_refused(reader.refusal)
+        elif reader.body_done:
+            self._end_body(payload)
         else:
             self.deadline = monotonic() + self._settings.timeouts.request_body_idle
             if payload:
                 exchange.request_data(payload, [], complete=False)
 
-    def _end_body(self, body: Body, payload: bytes) -> None:
+    def _end_body(self, payload: bytes) -> None:
         exchange = self._exchange
-        self._body = None
         if exchange is None:
             return
         self._phase = _ANSWERING
         if not self._write_paused:  # the answer may have begun, and the client has as long as ever to read it
             self.deadline = NEVER
-        self._buffer = body.rest if self._keep_alive else b""
         self.resume_reading()
-        exchange.request_data(payload, body.trailers, complete=True)
+        self._keep_waiting()
+        exchange.request_data(payload, self._reader.trailers, complete=True)
+
+    def _keep_waiting(self) -> None:
+        """What came behind the request waits for its answer, if anybody will want it then."""
+        if not self._takes_more:
+            self._reader.waiting = b""
+        elif len(self._reader.waiting) > self._limits.pipeline_bytes:
+            self.pause_reading()
 
     # --- ending
+
+    def _refuse_head(self, refusal: Refusal) -> None:
+        """Answer a head that is malformed, or one that is not but goes to no backend."""
+        if refusal.close:
+            self._refuse(refusal, to_head=self._reader.is_at_head_request)
+            return
+        self._requests += 1
+        self._head_timed = False
+        self._phase = _ANSWERING
+        keep_alive = not self.will_close()
+        self._app.refuse(self, refusal, to_head=False)
+        self.answered(keep_alive=keep_alive)
 
     def _refuse(self, refusal: Refusal, *, to_head: bool = False) -> None:
         """Answer a malformed request and end the connection; no backend hears of it."""
         self._keep_alive = False
-        self._app.refuse(self, refusal, to_head=to_head or self._buffer.lstrip(b"\r\n").startswith(b"HEAD "))
-        self._end(request_read=False)
+        self._app.refuse(self, refusal, to_head=to_head)
+        self._end()
 
-    def _refuse_and_keep(self, refusal: Refusal, rest: bytes) -> None:
-        """Answer a well-formed request that we do not pass on."""
-        self._buffer = rest
-        self._keep_alive = True
-        self._phase = _ANSWERING
-        self._app.refuse(self, refusal, to_head=False)
-        self.answered(keep_alive=True)
-
-    def _end(self, *, request_read: bool) -> None:
-        """End after the flush; a client still sending gets `timeouts.linger` to see its answer."""
-        self._phase = _LINGERING
-        self._body = None
-        self._buffer = b""
-        if self._transport is None:
-            return
-        self._turn.flush()
-        if request_read:
-            self.deadline = monotonic() + self._settings.timeouts.client_stall
-            self._transport.close()
-            return
-        self.resume_reading()
-        self.deadline = monotonic() + self._settings.timeouts.linger
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+    def _linger(self) -> None:
+        self._reader.waiting = b""
+        super()._linger()
 
     def _leave(self) -> None:
-        """End without a further word."""
-        if self._transport is not None:
-            self._turn.flush()
-            self._transport.abort() if self._transport.get_write_buffer_size() else self._transport.close()
+        super()._leave()
         self._gone()
 
     def _gone(self) -> None:
         exchange, self._exchange = self._exchange, None
-        self._body = None
         self._phase = _LINGERING
         if exchange is not None:
             exchange.client_gone()

@@ -14,21 +14,27 @@ decides whether that is a refusal (requests) or first a repair (responses).
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from ipaddress import IPv6Address
+from typing import Final
 
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
-_TOKEN = re.compile(TOKEN)
-_LENGTH = re.compile(rb"[0-9]{1,19}")
-_HOST = re.compile(
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_FIELD_LINE: Final = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
+_TOKEN: Final = re.compile(TOKEN)
+_PROTOCOL: Final = re.compile(TOKEN + rb"(?:/" + TOKEN + rb")?")
+_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
+_HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::([0-9]{0,5}))?|\[[0-9A-Fa-f:.]+\](?::([0-9]{0,5}))?"
 )
-_MAX_LENGTH = 2**63 - 1
-_MAX_PORT = 65535
-_LONGEST_NAME = 64
-NOMINATE_NOTHING = ((b"keep-alive",), (b"close",))
+_MAX_LENGTH: Final = 2**63 - 1
+_FEW_DIGITS: Final = 10
+_MOST_FORWARDS: Final = 2**31 - 1
+"""The most that Max-Forwards can say here, whatever was received. RFC 9110 §7.6.2."""
+_MAX_PORT: Final = 65535
+_LONGEST_NAME: Final = 64
+NOMINATE_NOTHING: Final = ((b"keep-alive",), (b"close",))
 """The members of nearly every Connection field."""
-_VARYING = 32  # distinct values after which a name counts as varying
-_LINE_BYTES = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
+_VARYING: Final = 32  # distinct values after which a name counts as varying
+_LINE_BYTES: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
 
 
 class Special(IntEnum):
@@ -54,7 +60,7 @@ class Special(IntEnum):
     """A name of the above with underscores, which some backends read as dashes."""
 
 
-_NAMES = {
+_NAMES: Final = {
     b"host": Special.HOST,
     b"content-length": Special.CONTENT_LENGTH,
     b"transfer-encoding": Special.TRANSFER_ENCODING,
@@ -81,8 +87,8 @@ _NAMES = {
 }
 """B14 of the wire checklist and the fields we set. RFC 9110 §7.6.1, §11.7."""
 
-_SECRET = re.compile(rb"auth|cookie|token|secret|key|password", re.IGNORECASE)
-_PROTECTED = re.compile(
+_SECRET: Final = re.compile(rb"auth|cookie|token|secret|key|password", re.IGNORECASE)
+_PROTECTED: Final = re.compile(
     rb"host|content-.*|authorization|cookie|set-cookie|origin|x-forwarded-.*|forwarded|via|range|if-.*"
 )
 
@@ -91,9 +97,9 @@ _PROTECTED = re.compile(
 class Field:
     """A field line a proxy acts on.
 
-    `value` is without surrounding blanks; `is_canonical`: a length is spelt the one usual way. `number` is the
-    value of a valid Content-Length, Max-Forwards or Keep-Alive timeout, else -1. `tokens` are the lower-case
-    members of a Connection or TE list.
+    `value` is without surrounding blanks. `number` is the value of a valid Content-Length, Max-Forwards or
+    Keep-Alive timeout, else -1. `tokens` are the valid members of a list: of Connection and TE in lower case, of
+    Upgrade as spelt. `is_canonical`: a length is spelt the one usual way, a Host is one.
     """
 
     special: Special
@@ -147,7 +153,7 @@ class Lines(dict[bytes, "Field | None"]):
             self[line] = field
 
 
-LINES = Lines()
+LINES: Final = Lines()
 
 
 def without_line(head: bytes, line: bytes) -> bytes:
@@ -176,19 +182,26 @@ def read_line(line: bytes) -> Field | None:
 
 
 def _length(special: Special, line: bytes, value: bytes) -> Field:
-    if _LENGTH.fullmatch(value) and int(value) <= _MAX_LENGTH:
-        number = int(value)
-        return Field(special, line, value, number, is_canonical=value == b"%d" % number)
-    return Field(special, line, value, is_canonical=False)
+    number = length_of(value)
+    return Field(special, line, value, number, is_canonical=value == b"%d" % number)
 
 
 def _number(special: Special, line: bytes, value: bytes) -> Field:
-    return Field(special, line, value, int(value) if value.isdigit() and len(value) < 10 else -1)  # noqa: PLR2004  nine digits
+    if not value.isdigit():
+        return Field(special, line, value)
+    digits = value.lstrip(b"0") or b"0"
+    number = int(digits) if len(digits) <= _FEW_DIGITS else _MOST_FORWARDS  # never of thousands: `int` refuses these
+    return Field(special, line, value, min(number, _MOST_FORWARDS))
 
 
 def _list(special: Special, line: bytes, value: bytes) -> Field:
     members = (member.strip(b" \t").lower() for member in value.split(b","))
     return Field(special, line, value, tokens=tuple(m for m in members if _TOKEN.fullmatch(m)))
+
+
+def _protocols(special: Special, line: bytes, value: bytes) -> Field:
+    members = (member.strip(b" \t") for member in value.split(b","))
+    return Field(special, line, value, tokens=tuple(m for m in members if _PROTOCOL.fullmatch(m)))
 
 
 def _te(special: Special, line: bytes, value: bytes) -> Field:
@@ -202,31 +215,50 @@ def _keep_alive(special: Special, line: bytes, value: bytes) -> Field:
 
 
 def _host(special: Special, line: bytes, value: bytes) -> Field:
-    return Field(special if is_host(value) else Special.BAD, line, value)
+    return Field(special, line, value, is_canonical=is_host(value))
 
 
-_READERS = {
+_READERS: Final = {
     Special.CONTENT_LENGTH: _length,
     Special.MAX_FORWARDS: _number,
     Special.CONNECTION: _list,
+    Special.UPGRADE: _protocols,
     Special.TE: _te,
     Special.KEEP_ALIVE: _keep_alive,
     Special.HOST: _host,
 }
 
 
+def length_of(value: bytes) -> int:
+    """The length a Content-Length says, or -1 if it says none. RFC 9110 §8.6."""
+    return int(value) if _LENGTH.fullmatch(value) and int(value) <= _MAX_LENGTH else -1
+
+
 def is_host(value: bytes) -> bool:
     """Whether this is a name, IPv4 or [IPv6] with an optional port up to 65535. RFC 9112 §3.2, RFC 3986 §3.2."""
     found = _HOST.fullmatch(value)
-    if found is None:
+    if found is None or (value[:1] == b"[" and not _is_ipv6(value[1 : value.index(b"]")])):
         return False
     port = found[1] or found[2]
     return not port or int(port) <= _MAX_PORT
 
 
+def _is_ipv6(address: bytes) -> bool:
+    try:
+        IPv6Address(address.decode())
+    except ValueError:
+        return False
+    return True
+
+
 def is_protected(name: bytes) -> bool:
     """Whether a lower-case name may not be nominated away by a Connection field."""
     return _PROTECTED.fullmatch(name) is not None
+
+
+def protected_among(names: tuple[bytes, ...]) -> int:
+    """How many of these lower-case names may not be nominated away."""
+    return sum(map(is_protected, names))
 
 
 def nominated_lines(tokens: tuple[bytes, ...], lines: list[bytes]) -> list[bytes]:

@@ -1,7 +1,8 @@
 """The connections to one backend: a decision per request, no I/O.
 
 The pool is told `now` and says what to use, open or close; whoever asked does it. Unused connections are a
-stack: the one used last is the likeliest to be alive, and the rest can age out.
+stack: the one used last is the likeliest to be alive, and the rest can age out. A backend may have said of each
+for how long it keeps it, so the one on top can be past its time while others are still good.
 """
 
 from collections import deque
@@ -17,8 +18,16 @@ class Pooled(Protocol):
     idle_until: float
 
 
+class Waiting(Protocol):
+    """What the pool must know of who waits."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it needs a connection no more."""
+
+
 C = TypeVar("C", bound=Pooled)
-W = TypeVar("W")
+W = TypeVar("W", bound=Waiting)
 
 
 class Advice(Enum):
@@ -47,10 +56,19 @@ class BackendPool(Generic[C, W]):
         idle = self.idle
         if idle and idle[-1].idle_until > now:
             return idle.pop()
+        for index in range(len(idle) - 2, -1, -1):
+            if idle[index].idle_until > now:
+                return idle.pop(index)
         if self.open < self.max_connections:
             self.open += 1
             return Advice.OPEN
-        return Advice.WAIT if len(self.waiting) < self.max_waiting else Advice.REFUSE
+        return Advice.WAIT if self._has_room_to_wait() else Advice.REFUSE
+
+    def _has_room_to_wait(self) -> bool:
+        """Whether one more may wait; those who left meanwhile do not count."""
+        if len(self.waiting) >= self.max_waiting:
+            self.waiting = deque(waiter for waiter in self.waiting if not waiter.is_gone)
+        return len(self.waiting) < self.max_waiting
 
     def give(self, connection: C, now: float, idle_s: float) -> bool:
         """Put a connection back, good for `idle_s` at most; False means the caller must close it."""

@@ -4,7 +4,7 @@ Theory of operation. The caller cuts the head at its empty line and hands it ove
 split on their way here therefore cannot matter. Parsing is strict: whatever two parsers could read in two
 ways is a refusal, because the backend behind us is another parser. What is accepted is forwarded as the
 bytes that came in: order, case, duplicates and obs-text survive. Only lines a proxy owns are taken out
-where they stood (hop-by-hop, X-Forwarded-*, our marker); what replaces them is added at the end by
+where they stood (hop-by-hop, X-Forwarded-*); what replaces them is added at the end by
 `forwarded_head`.
 
 Nothing here raises for any input, and nothing is remembered between heads but the meaning of field lines.
@@ -12,7 +12,7 @@ Nothing here raises for any input, and nothing is remembered between heads but t
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Final
 
 from proxy.config.models import Limits
 from proxy.core.reasons import Refused
@@ -30,35 +30,34 @@ from proxy.http.fields import (
 )
 from proxy.http.refusal import Refusal
 
-HEAD_END = b"\r\n\r\n"
-MAX_EMPTY_LINES = 4
+HEAD_END: Final = b"\r\n\r\n"
+MAX_EMPTY_LINES: Final = 4
 
-_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21\x22\x24-\x7e]+) HTTP/1\.([0-9])")
-_OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]")
-_ABSOLUTE = re.compile(rb"[hH][tT][tT][pP]://([^/?]*)(/?[^?]*)(\?.*)?")
-_BARE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
-_OTHER_CODINGS = re.compile(rb"(?:(?!chunked\b)" + TOKEN + rb"[ \t]*,[ \t]*)+chunked", re.IGNORECASE)
-_KNOWN_METHODS = frozenset(
+_REQUEST_LINE: Final = re.compile(rb"(" + TOKEN + rb") ([\x21\x22\x24-\x7e]+) HTTP/1\.([0-9])")
+_OTHER_VERSION: Final = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]")
+_ABSOLUTE: Final = re.compile(rb"[hH][tT][tT][pP]://([^/?]*)(/?[^?]*)(\?.*)?")
+_BARE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+_OTHER_CODINGS: Final = re.compile(rb"(?:(?!chunked\b)" + TOKEN + rb"[ \t]*,[ \t]*)+chunked", re.IGNORECASE)
+_KNOWN_METHODS: Final = frozenset(
     (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PRI")
 )
 
-BAD_REQUEST_LINE = Refusal(400, Refused.REQUEST_LINE)
-BAD_METHOD = Refusal(400, Refused.METHOD)
-BAD_TARGET = Refusal(400, Refused.TARGET)
-BAD_FIELD = Refusal(400, Refused.FIELD)
-BAD_HOST = Refusal(400, Refused.HOST)
-BAD_FRAMING = Refusal(400, Refused.FRAMING)
-UNKNOWN_CODING = Refusal(501, Refused.CODING)
-OTHER_VERSION = Refusal(505, Refused.VERSION)
-NO_TUNNEL = Refusal(501, Refused.CONNECT)
-NO_TRACE = Refusal(405, Refused.TRACE, close=False)
-LAST_TRACE = Refusal(405, Refused.TRACE)
-LINE_TOO_LONG = Refusal(414, Refused.REQUEST_LINE)
-HEAD_TOO_LONG = Refusal(431, Refused.HEADER_BYTES)
-TOO_MANY_FIELDS = Refusal(431, Refused.HEADER_COUNT)
+BAD_REQUEST_LINE: Final = Refusal(400, Refused.REQUEST_LINE)
+BAD_METHOD: Final = Refusal(400, Refused.METHOD)
+BAD_TARGET: Final = Refusal(400, Refused.TARGET)
+BAD_FIELD: Final = Refusal(400, Refused.FIELD)
+BAD_HOST: Final = Refusal(400, Refused.HOST)
+BAD_FRAMING: Final = Refusal(400, Refused.FRAMING)
+UNKNOWN_CODING: Final = Refusal(501, Refused.CODING)
+OTHER_VERSION: Final = Refusal(505, Refused.VERSION)
+NO_TUNNEL: Final = Refusal(501, Refused.CONNECT)
+NO_TRACE: Final = Refusal(405, Refused.TRACE, close=False)
+LAST_TRACE: Final = Refusal(405, Refused.TRACE)
+LINE_TOO_LONG: Final = Refusal(414, Refused.REQUEST_LINE)
+HEAD_TOO_LONG: Final = Refusal(431, Refused.HEADER_BYTES)
+TOO_MANY_FIELDS: Final = Refusal(431, Refused.HEADER_COUNT)
 
 
-@dataclass(init=False)
 class RequestHead:
     """A request head that was accepted.
 
@@ -77,6 +76,8 @@ class RequestHead:
         max_forwards: of OPTIONS, else -1.
         vias: the Via values received.
         nominated: the members of its Connection field, in lower case.
+        upgrades: the protocols it asks to go on with, as spelt; none if it is an ordinary request.
+        ours: the lines that end it for every backend, about who asked; empty until they are written.
     """
 
     method: bytes
@@ -94,6 +95,8 @@ class RequestHead:
     max_forwards: int = -1
     vias: tuple[bytes, ...] = ()
     nominated: tuple[bytes, ...] = ()
+    upgrades: tuple[bytes, ...] = ()
+    ours: bytes = b""
 
     def __init__(self, method: bytes, target: bytes, minor: int, start: bytes) -> None:
         self.method = method
@@ -157,7 +160,7 @@ def _parse(head: bytes, limits: Limits, *, own_forwarded: bool) -> RequestHead |
     if method not in _KNOWN_METHODS and method.upper() in _KNOWN_METHODS:
         return BAD_METHOD
     parsed = RequestHead(method, target, int(minor != b"0"), start)
-    refusal = _read_fields(parsed, head, lines, _READ if own_forwarded else _READ_FORWARDED_PASSES)
+    refusal = _read_fields(parsed, head, lines, _READ if own_forwarded else _READ_FORWARDED_PASSES, limits)
     if refusal is not None:
         return refusal
     if target[:1] != b"/" or method in _UNSERVED or minor != b"1":
@@ -175,7 +178,9 @@ def _why_not(start: bytes) -> Refusal:
     return BAD_REQUEST_LINE
 
 
-def _read_fields(parsed: RequestHead, head: bytes, lines: list[bytes], read: "Readers") -> Refusal | None:
+def _read_fields(
+    parsed: RequestHead, head: bytes, lines: list[bytes], read: "Readers", limits: Limits
+) -> Refusal | None:
     """Fill in what the special fields say, and the fields without the lines we own."""
     known = LINES
     removed: list[bytes] = []
@@ -194,16 +199,30 @@ def _read_fields(parsed: RequestHead, head: bytes, lines: list[bytes], read: "Re
         head = without_line(head, removed[0]) if len(removed) == 1 else without_lines(head, removed)
     parsed.fields = head[len(parsed.start) + 2 :]
     if removed:
-        _write_framing(parsed, removed)
+        if parsed.upgrades:
+            parsed.upgrades = _upgrades(parsed, limits.upgrades)
+            if parsed.upgrades and parsed.has_body:
+                return BAD_FRAMING
+        _write_ours(parsed, removed)
     return None
 
 
-def _write_framing(head: RequestHead, gone: list[bytes]) -> None:
+def _upgrades(head: RequestHead, allowed: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The protocols a request may go on with; none makes it an ordinary request. RFC 9110 §7.8."""
+    if head.method != b"GET" or not head.minor or b"upgrade" not in head.nominated:
+        return ()
+    return tuple(protocol for protocol in head.upgrades if protocol.lower().decode() in allowed)
+
+
+def _write_ours(head: RequestHead, gone: list[bytes]) -> None:
     """Write anew, at the end, the lines that are ours to say."""
     if head.chunked:
         head.fields = _with(head.fields, b"Transfer-Encoding: chunked")
     elif head.length >= 0 and any(name_of(line) == b"content-length" for line in gone):
         head.fields = _with(head.fields, b"Content-Length: %d" % head.length)
+    if head.upgrades:
+        head.fields = _with(head.fields, b"Upgrade: " + b", ".join(head.upgrades))
+        head.fields = _with(head.fields, b"Connection: Upgrade")
     if head.takes_trailers and head.minor:
         head.fields = _with(head.fields, b"TE: trailers\r\nConnection: TE")
 
@@ -213,7 +232,7 @@ def _bad(_head: RequestHead, field: Field, _removed: list[bytes]) -> Refusal | N
 
 
 def _host(head: RequestHead, field: Field, _removed: list[bytes]) -> Refusal | None:
-    if head.host:
+    if head.host or not field.is_canonical:
         return BAD_HOST
     head.host = field.value
     return None
@@ -250,6 +269,12 @@ def _te(head: RequestHead, field: Field, removed: list[bytes]) -> Refusal | None
     return None
 
 
+def _upgrade(head: RequestHead, field: Field, removed: list[bytes]) -> Refusal | None:
+    head.upgrades += field.tokens
+    removed.append(field.line)
+    return None
+
+
 def _expect(head: RequestHead, _field: Field, _removed: list[bytes]) -> Refusal | None:
     head.expects = True
     return None
@@ -269,9 +294,8 @@ def _max_forwards(head: RequestHead, field: Field, _removed: list[bytes]) -> Ref
     return None
 
 
-def _marker(head: RequestHead, field: Field, removed: list[bytes]) -> Refusal | None:
+def _marker(head: RequestHead, _field: Field, _removed: list[bytes]) -> Refusal | None:
     head.is_copy = True
-    removed.append(field.line)
     return None
 
 
@@ -294,7 +318,7 @@ _READ: Readers = {
     Special.CONNECTION: _connection,
     Special.KEEP_ALIVE: _remove,
     Special.HOP: _remove,
-    Special.UPGRADE: _remove,
+    Special.UPGRADE: _upgrade,
     Special.TE: _te,
     Special.TRAILER: _pass,
     Special.EXPECT: _expect,
@@ -312,7 +336,7 @@ def _with(fields: bytes, line: bytes) -> bytes:
     return fields + b"\r\n" + line if fields else line
 
 
-_UNSERVED = frozenset((b"CONNECT", b"TRACE"))
+_UNSERVED: Final = frozenset((b"CONNECT", b"TRACE"))
 
 
 def _settle_target(head: RequestHead) -> RequestHead | Refusal:

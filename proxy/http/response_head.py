@@ -8,8 +8,8 @@ ambiguous, above all in the framing, makes the response unusable and the connect
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from proxy.config.models import Limits
 from proxy.http.fields import (
@@ -17,21 +17,22 @@ from proxy.http.fields import (
     NOMINATE_NOTHING,
     Field,
     Special,
+    length_of,
     name_of,
     nominated_lines,
     without_line,
     without_lines,
 )
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
-_FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
-_BLANK_BEFORE_COLON = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
-_FIRST_FINAL = 200
-VERSION = b"HTTP/1."
-_NO_CONTENT = 204
-BODILESS = (_NO_CONTENT, 304)
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_FOLD: Final = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
+_BLANK_BEFORE_COLON: Final = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
+_FIRST_FINAL: Final = 200
+VERSION: Final = b"HTTP/1."
+_NO_CONTENT: Final = 204
+BODILESS: Final = (_NO_CONTENT, 304)
 """Statuses whose responses have no body, RFC 9110 §15.3.5, §15.4.5."""
-_CONNECTION = Special.CONNECTION
+_CONNECTION: Final = Special.CONNECTION
 
 
 class Malformed(StrEnum):
@@ -41,7 +42,6 @@ class Malformed(StrEnum):
     RESPONSE_HEAD = "response_head"
 
 
-@dataclass(init=False)
 class ResponseHead:
     """A response head that was accepted.
 
@@ -56,6 +56,7 @@ class ResponseHead:
         has_date: whether it carries a Date.
         trailer: the names of the trailers it announces, as sent.
         nominated: the members of its Connection field, in lower case.
+        upgrades: the protocols of its Upgrade field, as spelt.
         rewrites_length: whether its Content-Length was repeated or spelt in an unusual way.
     """
 
@@ -69,6 +70,7 @@ class ResponseHead:
     has_date: bool = False
     trailer: bytes = b""
     nominated: tuple[bytes, ...] = ()
+    upgrades: tuple[bytes, ...] = ()
     rewrites_length: bool = False
 
     def __init__(self, status: int, start: bytes) -> None:
@@ -93,7 +95,7 @@ def find_response_head_end(data: bytes, start: int = 0) -> tuple[int, int] | Non
     strict = data.find(b"\n\r\n", start)
     bare = data.find(b"\n\n", start, strict + 1 if strict >= 0 else len(data))
     if bare >= 0:
-        return bare, bare + 2
+        return (bare - 1 if data[bare - 1 : bare] == b"\r" else bare), bare + 2
     if strict < 0:
         return None
     return (strict - 1 if data[strict - 1 : strict] == b"\r" else strict), strict + 3
@@ -114,8 +116,6 @@ def parse_response_head(head: bytes, limits: Limits) -> ResponseHead | Malformed
 def _repair(head: bytes) -> bytes:
     """Undo what RFC 9112 §2.2, §5.1 and §5.2 let a client of a backend repair; a fold of the status line is not."""
     start, end, fields = re.sub(rb"(?<!\r)\n", b"\r\n", head).partition(b"\r\n")
-    if fields[:1] in {b" ", b"\t"}:
-        return head
     return start + end + _BLANK_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", fields))
 
 
@@ -182,8 +182,7 @@ def _content_length(head: ResponseHead, field: Field, removed: list[bytes]) -> b
 def _repeated(value: bytes) -> int:
     """The one length of a list of identical lengths (`5, 5`), else -1. RFC 9112 §6.3."""
     members = {member.strip(b" \t") for member in value.split(b",")}
-    only = members.pop() if len(members) == 1 else b""
-    return int(only) if re.fullmatch(rb"[0-9]{1,18}", only) else -1
+    return length_of(members.pop()) if len(members) == 1 else -1
 
 
 def _transfer_encoding(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
@@ -212,7 +211,13 @@ def _date(head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:
 
 
 def _trailer(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
-    head.trailer = field.value
+    head.trailer = b"%b, %b" % (head.trailer, field.value) if head.trailer else field.value
+    removed.append(field.line)
+    return True
+
+
+def _upgrade(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
+    head.upgrades += field.tokens
     removed.append(field.line)
     return True
 
@@ -234,7 +239,7 @@ _READ: dict[Special, Callable[[ResponseHead, Field, list[bytes]], bool]] = {
     Special.CONNECTION: _connection,
     Special.KEEP_ALIVE: _keep_alive,
     Special.HOP: _remove,
-    Special.UPGRADE: _remove,
+    Special.UPGRADE: _upgrade,
     Special.TE: _remove,
     Special.TRAILER: _trailer,
     Special.EXPECT: _pass,

@@ -12,8 +12,9 @@ slow reader while it is read, not after.
 import asyncio
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Final
 
-FLUSH_BYTES = 64 << 10
+FLUSH_BYTES: Final = 64 << 10
 
 
 class Lane(IntEnum):
@@ -25,14 +26,15 @@ class Lane(IntEnum):
 
 
 class Turn:
-    """Shared by all connections of a worker. `call_soon` is the loop's."""
+    """Shared by all connections of a worker. `call_soon` is the loop's; `flushes` counts them."""
 
-    __slots__ = ("_bytes", "_call_soon", "_due", "_lanes")
+    __slots__ = ("_bytes", "_call_soon", "_due", "_lanes", "flushes")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._due = False
         self._bytes = 0
+        self.flushes = 0
         self._lanes: tuple[list[tuple[asyncio.Transport, bytes]], ...] = tuple([] for _ in Lane)
 
     def write(self, lane: Lane, transport: asyncio.Transport, data: bytes) -> None:
@@ -49,6 +51,7 @@ class Turn:
         """Write all that is gathered; called at the end of the turn, and before a connection is closed."""
         self._due = False
         self._bytes = 0
+        self.flushes += 1
         for lane in self._lanes:
             if lane:
                 writes = lane[:]

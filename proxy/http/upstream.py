@@ -5,18 +5,21 @@ This is the one place where errors of the network and of TLS become a `Failure`.
 
 import asyncio
 import socket
-import ssl
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from time import monotonic
 from typing import Protocol
 
+from proxy.config.certificates import CertificateError
 from proxy.config.models import Limits
 from proxy.config.units import Origin
 from proxy.core.message import Cause, Failure
 from proxy.http.backend_connection import BackendConnection
+from proxy.http.live_context import LiveContext
 from proxy.http.pool import Advice, BackendPool
+from proxy.http.tls import DialledTls
 from proxy.http.turn import Lane, Turn
 
 _Target = tuple[socket.AddressFamily, "tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]"]
@@ -52,7 +55,10 @@ class DialTimeouts:
 
 @dataclass(eq=False, slots=True)
 class Upstream:
-    """See the module. `executor` resolves names, so that mirrors and primaries cannot delay each other."""
+    """See the module. `executor` resolves names, so that mirrors and primaries cannot delay each other.
+
+    With `tls`, connections are opened by it; the backend must then be `server_name`.
+    """
 
     origin: Origin
     limits: Limits
@@ -62,18 +68,17 @@ class Upstream:
     executor: Executor
     turn: Turn
     lane: Lane
+    tls: LiveContext | None = None
+    server_name: str = ""
     connections: set[BackendConnection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _tls: ssl.SSLContext | None = None
     _resolved: list[_Target] = field(default_factory=list)
     _resolved_until: float = 0.0
     _closing: bool = False
 
     def __post_init__(self) -> None:
-        if self.origin.scheme == "https":
-            self._tls = ssl.create_default_context()
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._tls.set_alpn_protocols(["http/1.1"])
+        if (self.tls is not None) is not (self.origin.scheme == "https"):
+            raise ValueError(f"{self.origin} and TLS do not go together")
 
     def acquire(self, waiter: Waiter) -> BackendConnection | None:
         """An unused connection now, or None: the waiter hears later, or at once that there is none."""
@@ -104,7 +109,9 @@ class Upstream:
 
     def lost(self, connection: BackendConnection) -> None:
         """A connection has ended; whoever waits gets a new one."""
-        self.connections.discard(connection)
+        if connection not in self.connections:
+            return  # its dialling failed, and was counted as that
+        self.connections.remove(connection)
         self.pool.gone(connection)
         self._open_for_next()
 
@@ -118,6 +125,12 @@ class Upstream:
                 waiter.not_connected(Failure(Cause.POOL_WAIT))
         for connection in tuple(self.connections):
             connection.tick(now)
+
+    def retire(self) -> None:
+        """Lend no connection a second time: unused ones end now, the others when they are given back."""
+        self._closing = True
+        for unused in tuple(self.pool.idle):
+            unused.close()
 
     def abort(self) -> None:
         """End everything, attempts to connect included."""
@@ -196,25 +209,39 @@ class Upstream:
         return failure
 
     async def _start(self, sock: socket.socket) -> BackendConnection | Failure:
-        loop = asyncio.get_running_loop()
+        connection = BackendConnection(self)
+        if self.tls is not None:
+            return await self._shake_hands(sock, connection, self.tls)
         try:
-            if self._tls is None:
-                _, connection = await loop.create_connection(lambda: BackendConnection(self), sock=sock)
-            else:
-                async with asyncio.timeout(self.timeouts.tls):
-                    _, connection = await loop.create_connection(
-                        lambda: BackendConnection(self), sock=sock, ssl=self._tls, server_hostname=self.origin.host
-                    )
-        except TimeoutError:
-            sock.close()
-            return Failure(Cause.TLS_TIMEOUT)
-        except ssl.SSLError:
-            sock.close()
-            return Failure(Cause.TLS)
+            await _hand_over(sock, connection)
         except OSError:
             sock.close()
-            return Failure(Cause.TLS if self._tls is not None else Cause.CONNECT_REFUSED)
+            return Failure(Cause.CONNECT_REFUSED)
         return connection
+
+    async def _shake_hands(
+        self, sock: socket.socket, connection: BackendConnection, live: LiveContext
+    ) -> BackendConnection | Failure:
+        end: Callable[[], None] = sock.close
+        try:
+            async with asyncio.timeout(self.timeouts.tls):
+                tls = DialledTls(connection, await live.ready(), self.server_name)
+                await _hand_over(sock, tls)
+                end = tls.abort
+                await tls.ready
+        except TimeoutError:
+            failure = Failure(Cause.TLS_TIMEOUT)
+        except OSError:
+            failure = Failure(Cause.TLS)
+        except CertificateError:  # our own files: no evidence against the backend
+            failure = Failure(Cause.INTERNAL)
+        except asyncio.CancelledError:
+            end()
+            raise
+        else:
+            return connection
+        end()
+        return failure
 
     async def _targets(self) -> list[_Target] | Failure:
         """Where to connect to; names are looked up at most every `dns_ttl`."""
@@ -234,6 +261,15 @@ class Upstream:
             return Failure(Cause.RESOLVE)
         self._resolved, self._resolved_until = found, monotonic() + self.timeouts.dns_ttl
         return found
+
+
+async def _hand_over(sock: socket.socket, protocol: asyncio.Protocol) -> None:
+    """Make a transport of a connected socket.
+
+    Not by `create_connection`: with uvloop, a peer that ends at once has the descriptor closed before the transport
+    owns the socket object, which then closes it once more, and by then it may be another connection's.
+    """
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
 
 
 def _look_up(host: str, port: int) -> list[_Target]:

@@ -1,13 +1,15 @@
 """What the supervisor tells a process at its start: who it is, where its sockets are.
 
-It travels as the one command line argument, as JSON. The settings lie beside the sockets in
-`settings.json`; both are for this user's eyes only and hold no secret.
+It travels as the one command line argument, as JSON. The settings in force lie beside the sockets in
+`settings.json`, and where they were read from in `sources.json`. They are for this user's eyes only: settings
+may hold credentials of backends.
 """
 
 import json
 import os
 import resource
 import signal
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from proxy.config.models import Settings
 
 CONTROL_SOCKET = "control.sock"
 SETTINGS_FILE = "settings.json"
+SOURCES_FILE = "sources.json"
 PROCESSES_FILE = "processes.json"
+RELOADED = "reloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +29,15 @@ class Boot:
 
     Attributes:
         process: its name: `control`, `worker-0`, `judge-0`…
-        incarnation: differs at every start of any process.
+        incarnation: differs at every start of any process; of two of the same process the older one sorts first.
         run: differs at every start of the supervisor.
         instance: the proxy's name in Via, one per state directory.
-        runtime_dir: sockets, `settings.json`, `processes.json`; gone when the supervisor ends.
+        runtime_dir: sockets, `settings.json`, `sources.json`, `processes.json`; gone when the supervisor ends.
         state_dir: what outlives it: modes, evidence, audit log, token.
         fds: inherited descriptors by purpose. All: `alive` (a pipe that ends with the supervisor), `ready` (a
-            pipe to say that this process is at work).
-            Control: `admin` (TCP listener), `control` (Unix listener). Worker: `listen` (TCP listener),
-            `judge` (Unix listener its judge connects to).
+            pipe to say that this process is at work, and what it has done).
+            Control: `admin` (TCP listener), `control` (Unix listener), `lock` (of the state directory).
+            Worker: `listen` (TCP listener), `judge` (Unix listener its judge connects to).
     """
 
     process: str
@@ -66,9 +70,34 @@ class Boot:
         """Tell the supervisor that this process is at work."""
         os.write(self.fds["ready"], f"{self.process}\n".encode())
 
+    def announce_reloaded(self) -> None:
+        """Tell it that what it passed on, SIGHUP, has been dealt with."""
+        os.write(self.fds["ready"], f"{RELOADED}\n".encode())
+
     def settings(self) -> Settings:
-        """The settings this run was started with."""
-        return Settings.model_validate_json((Path(self.runtime_dir) / SETTINGS_FILE).read_bytes())
+        """The settings in force."""
+        return read_settings(Path(self.runtime_dir))
+
+
+def read_settings(runtime_dir: Path) -> Settings:
+    """The settings in force, for a process that starts now."""
+    return Settings.model_validate_json((runtime_dir / SETTINGS_FILE).read_bytes())
+
+
+def prepare_settings(runtime_dir: Path, settings: Settings) -> Callable[[], None]:
+    """Write settings beside the others, for nobody else's eyes. Raises OSError.
+
+    What it returns puts them in place, in one step: processes that start from then on find them.
+    """
+    fresh = runtime_dir / f"{SETTINGS_FILE}.new"
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(json.dumps(settings.with_secrets()))
+
+    def keep() -> None:
+        fresh.replace(runtime_dir / SETTINGS_FILE)
+
+    return keep
 
 
 def enter(argument: str) -> Boot:

@@ -1,9 +1,10 @@
 """Frames on a stream: a 4-byte little-endian length, then that many bytes."""
 
 from struct import Struct
+from typing import Final
 
-LENGTH = Struct("<I")
-MAX_FRAME = 64 << 20
+LENGTH: Final = Struct("<I")
+MAX_FRAME: Final = 64 << 20
 
 
 class FrameError(Exception):

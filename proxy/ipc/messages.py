@@ -36,11 +36,16 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is in force: the configuration and the mode of each service, under one version number."""
+    """What is in force: the configuration and the mode of each service, under one version number.
+
+    `configuration` is the version under which the configuration was read: one that has not changed since was
+    not read again either.
+    """
 
     version: int
     settings: Settings
     modes: dict[str, Mode]
+    configuration: int = 0
 
 
 Message = Hello | Snapshot | Report
@@ -64,7 +69,8 @@ def encode(message: Message) -> bytes:
             body = {
                 "type": "snapshot",
                 "version": message.version,
-                "settings": message.settings.model_dump(mode="json"),
+                "configuration": message.configuration,
+                "settings": message.settings.with_secrets(),
                 "modes": message.modes,
             }
         case Report():
@@ -86,7 +92,8 @@ def decode(payload: bytes) -> Message:
                 return Hello(_text(body["process"]), _text(body["incarnation"]), _whole(body["pid"]))
             case "snapshot":
                 modes = {service: Mode(mode) for service, mode in body["modes"].items()}
-                return Snapshot(_whole(body["version"]), Settings.model_validate(body["settings"]), modes)
+                settings = Settings.model_validate(body["settings"])
+                return Snapshot(_whole(body["version"]), settings, modes, _whole(body["configuration"]))
             case "report":
                 tally = tally_from_json(body["tally"])
                 return Report(_text(body["process"]), _text(body["incarnation"]), tally)

@@ -1,21 +1,31 @@
-"""Pairs on their way from a worker to its judge: one binary frame each.
+"""The line from a worker to its judge: who the worker is, its settings, and pairs, one frame each.
 
-A frame is a fixed header and then four byte strings: the primary's field lines and body, the candidate's
-field lines and body. Services and endpoints travel as their index in the snapshot whose version is in the
-header. A side without an answer has status 0 and the index of its failure kind.
+A pair is a fixed header and then four byte strings: the primary's field lines and body, the candidate's
+field lines and body. Services and endpoints travel as their index in the settings of the snapshot whose
+version is in the header; these settings have come before, on the same line, so a pair is always judged by
+the rules its exchange began under. A side without an answer has status 0 and the index of its failure kind.
+
+The other two frames stand apart by what is in the place of the service's index.
 """
 
 from dataclasses import dataclass
 from struct import Struct
+from typing import Final
 
 from proxy.core.reasons import FailureKind
 from proxy.ipc.frames import LENGTH
 
-_HEADER = Struct("<IHHHHBBddIIII")
-_HEADER_END = _HEADER.size
-_KINDS = tuple(FailureKind)
-_KIND_INDEX = {kind: index for index, kind in enumerate(_KINDS)}
-_CUT = 0x80
+SETTINGS_KEPT: Final = 16
+"""Settings a judge remembers, the newest told; both ends of a line count alike."""
+_MARK: Final = Struct("<IH")
+_WORKER, _SETTINGS = 0xFFFE, 0xFFFF
+_MARKED: Final = 0xFF  # their upper byte, which few services' index has
+
+_HEADER: Final = Struct("<IHHHHBBddIIII")
+_HEADER_END: Final = _HEADER.size
+_KINDS: Final = tuple(FailureKind)
+_KIND_INDEX: Final = {kind: index for index, kind in enumerate(_KINDS)}
+_CUT: Final = 0x80
 
 
 @dataclass(slots=True)
@@ -36,6 +46,21 @@ class Side:
     def size(self) -> int:
         """Bytes it holds."""
         return len(self.fields) + len(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The first frame of a line: the incarnation of the worker whose pairs follow."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Settings, as JSON, that pairs of this snapshot are to be judged by."""
+
+    snapshot: int
+    settings: bytes
 
 
 @dataclass(slots=True)
@@ -66,6 +91,31 @@ def encode_pair(snapshot: int, service: int, endpoint: int, primary: Side, candi
         *sizes,
     )
     return [LENGTH.pack(_HEADER.size + sum(sizes)) + header, p_fields, p_body, c_fields, c_body]
+
+
+def encode_greeting(worker: str) -> bytes:
+    """The frame of a `Greeting`."""
+    return _marked(0, _WORKER, worker.encode())
+
+
+def encode_settings(snapshot: int, settings: bytes) -> bytes:
+    """The frame of a `Told`."""
+    return _marked(snapshot, _SETTINGS, settings)
+
+
+def _marked(snapshot: int, mark: int, content: bytes) -> bytes:
+    return LENGTH.pack(_MARK.size + len(content)) + _MARK.pack(snapshot, mark) + content
+
+
+def decode_line(payload: bytes) -> Pair | Told | Greeting:
+    """What a frame's payload says. Raises ValueError if it is nothing of ours."""
+    if len(payload) >= _MARK.size and payload[5] == _MARKED:
+        snapshot, mark = _MARK.unpack_from(payload)
+        if mark == _SETTINGS:
+            return Told(snapshot, payload[_MARK.size :])
+        if mark == _WORKER:
+            return Greeting(payload[_MARK.size :].decode())
+    return decode_pair(payload)
 
 
 def _flags(side: Side) -> int:

@@ -4,6 +4,9 @@ Theory of operation. One loop over two sockets: pairs come from the worker, repo
 here needs an event loop: a judge does one thing at a time, and when it is killed in the middle of a pair its
 worker and control reckon what was lost. Every report is cumulative, so a report that cannot be sent now is
 replaced by the next one.
+
+A line that says what it cannot ends this judge: its successor begins a new one, and what was on this one is
+reckoned like that of any judge that died.
 """
 
 import gc
@@ -14,11 +17,14 @@ import socket
 import sys
 from time import monotonic
 
+import structlog
+
+from proxy.config.models import Settings
 from proxy.core.evidence import Report
 from proxy.ipc.boot import Boot, enter
 from proxy.ipc.frames import FrameError, FrameReader, frame
 from proxy.ipc.messages import Hello, encode
-from proxy.ipc.pairs import decode_pair
+from proxy.ipc.pairs import Greeting, Pair, decode_line
 from proxy.judge.verdict_loop import VerdictLoop
 
 REPORT_S = 1.0
@@ -34,9 +40,10 @@ class Judge:
 
     def __init__(self, boot: Boot) -> None:
         self._boot = boot
-        self._worker_path = boot.judge_socket(boot.process.replace("judge", "worker"))
+        self._worker_name = boot.process.replace("judge", "worker")
+        self._worker_path = boot.judge_socket(self._worker_name)
         self._hello = frame(encode(Hello(boot.process, boot.incarnation, os.getpid())))
-        self._loop = VerdictLoop(boot.settings())
+        self._loop = VerdictLoop()
         self._selector = selectors.DefaultSelector()
         self._worker: socket.socket | None = None
         self._control: socket.socket | None = None
@@ -98,24 +105,32 @@ class Judge:
     def _read_pairs(self) -> None:
         worker = self._worker
         assert worker is not None
-        data = b""
         try:
             data = worker.recv(READ_BYTES)
-            for number, payload in enumerate(self._pairs.feed(data)):
-                self._loop.judge(decode_pair(payload))
-                if number % YIELD_EVERY == 0:
-                    os.sched_yield()  # a batch is milliseconds of work, and a worker on this core waits for none
         except BlockingIOError:
             return
-        except (OSError, FrameError, ValueError, IndexError):  # the line holds no pairs of ours: begin a new one
+        except OSError:
             data = b""
+        for number, payload in enumerate(self._pairs.feed(data)):
+            self._hear(payload)
+            if number % YIELD_EVERY == 0:
+                os.sched_yield()  # a batch is milliseconds of work, and a worker on this core waits for none
         if not data:
             self._selector.unregister(worker)
             worker.close()
             self._worker = None
 
+    def _hear(self, payload: bytes) -> None:
+        said = decode_line(payload)
+        if isinstance(said, Pair):
+            self._loop.judge(said)
+        elif isinstance(said, Greeting):
+            self._loop.greet(self._worker_name, said.worker)
+        else:
+            self._loop.adopt(said.snapshot, Settings.model_validate_json(said.settings))
+
     def _read_control(self) -> None:
-        """Control's snapshots change no rules while a configuration is in force; its end matters."""
+        """What is in force here comes from the worker, in its place among the pairs; control's end matters."""
         control = self._control
         assert control is not None
         try:
@@ -164,7 +179,11 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     boot.announce_ready()
-    judge.run()
+    try:
+        judge.run()
+    except (FrameError, ValueError, LookupError) as wrong:
+        structlog.get_logger().critical("the worker's line makes no sense: this judge ends", why=type(wrong).__name__)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""Pairs in, verdicts counted: the comparison of one pair after the other."""
+"""Pairs in, verdicts counted: the comparison of one pair after the other.
+
+Settings come with the pairs and name the rules; counts are kept by service and endpoint, whatever the rules
+were, for as long as the judge lives. What was judged is also counted by worker: when one is killed, its last
+report is older than its last pairs, and these counts are what is left of them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,34 +32,39 @@ from proxy.core.families import (
     DELTA,
     DIFFERENCE_PATHS,
     DIFFERENCES,
+    GREETINGS,
     LATENCY_RATIO,
+    PAIRS_JUDGED,
 )
+from proxy.core.gathered import Gathered
 from proxy.core.routing import OTHER
-from proxy.core.sketch import Gathered
 from proxy.core.tally import Tally
-from proxy.ipc.pairs import Pair, Side
+from proxy.ipc.pairs import SETTINGS_KEPT, Pair, Side
 
 Place = tuple[str, str]
 """Where exchanges differ and how: a normalised path and a kind."""
+Answered = tuple[str, str]
+"""How a client request ended: the backend whose answer it got, and the class of its status."""
 
 MAX_PATHS = 500
 OTHER_PATH = "<other>"
 NO_ANSWER = "outcome"
+NOT_ANSWERED: Answered = ("proxy", "5xx")
 UNFINISHED = Comparison(Verdict.INCOMPARABLE, Reason.COMPARATOR_ERROR)
 
 
 @dataclass(slots=True)
 class EndpointVerdicts:
-    """The rules of one endpoint and what came of them."""
+    """What came of one endpoint's pairs. `judged` is by worker, then by who answered the client and how."""
 
     service: str
     name: str
-    rules: RuleSet
     verdicts: dict[Verdict, int] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     paths: dict[Place, int] = field(default_factory=dict)
     deltas: Gathered = field(default_factory=Gathered)
     ratio: Gathered = field(default_factory=Gathered)
+    judged: dict[str, dict[Answered, int]] = field(default_factory=dict)
 
     def count(self, comparison: Comparison) -> None:
         """Count one comparison."""
@@ -89,22 +99,58 @@ class EndpointVerdicts:
             tally.count(DIFFERENCES, (*labels, kind), count)
         for (path, kind), count in self.paths.items():
             tally.count(DIFFERENCE_PATHS, (*labels, path, kind), count)
+        for worker, judged in self.judged.items():
+            for answered, count in judged.items():
+                tally.count(PAIRS_JUDGED, (*labels, *answered, worker), count)
         tally.sketch(DELTA, labels).merge(self.deltas.sketch())
         tally.sketch(LATENCY_RATIO, labels).merge(self.ratio.sketch())
 
 
-class VerdictLoop:
-    """Compares pairs by the rules of their endpoint."""
+@dataclass(slots=True)
+class EndpointUnderRules:
+    """An endpoint while some settings apply. `answered` is by the first digit of the status the client got."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._services = tuple(_endpoints(name, service) for name, service in settings.services.items())
-        self._names = tuple(settings.services)
-        self._durations = tuple(Gathered() for _ in self._names)
+    verdicts: EndpointVerdicts
+    rules: RuleSet
+    answered: tuple[Answered, ...]
+
+
+@dataclass(slots=True)
+class ServiceUnderRules:
+    """A service while some settings apply."""
+
+    endpoints: tuple[EndpointUnderRules, ...]
+    duration: Gathered
+
+
+class VerdictLoop:
+    """Compares pairs by the rules of their endpoint in the settings of their snapshot."""
+
+    def __init__(self) -> None:
+        self._settings: dict[int, tuple[ServiceUnderRules, ...]] = {}
+        self._verdicts: dict[tuple[str, str], EndpointVerdicts] = {}
+        self._durations: dict[str, Gathered] = {}
+        self._greetings: dict[tuple[str, str], int] = {}
+        self._worker = ""
         self._bugs = Bugs()
 
+    def greet(self, process: str, worker: str) -> None:
+        """The pairs that follow are of this incarnation of a worker, and there come no more of any other."""
+        self._worker = worker
+        self._greetings[process, worker] = 1
+        self._settings.clear()
+
+    def adopt(self, snapshot: int, settings: Settings) -> None:
+        """Pairs of this snapshot, which may still come beside older ones, are made under these settings."""
+        self._settings.pop(snapshot, None)
+        if len(self._settings) == SETTINGS_KEPT:
+            del self._settings[next(iter(self._settings))]
+        self._settings[snapshot] = tuple(self._service(*named) for named in settings.services.items())
+
     def judge(self, pair: Pair) -> Comparison:
-        """Compare one pair and count what came of it. Raises IndexError for a pair of another configuration."""
-        endpoint = self._services[pair.service][pair.endpoint]
+        """Compare one pair and count what came of it. Raises LookupError for one of settings that never came."""
+        service = self._settings[pair.snapshot][pair.service]
+        endpoint = service.endpoints[pair.endpoint]
         primary, candidate = pair.primary, pair.candidate
         started = perf_counter()
         try:
@@ -116,20 +162,39 @@ class VerdictLoop:
         except Exception as bug:  # noqa: BLE001  the edge round one pair: it costs this verdict and nothing else
             self._bugs.caught("compare", bug)
             comparison = UNFINISHED
-        self._durations[pair.service].add(perf_counter() - started)
-        endpoint.count(comparison)
+        service.duration.add(perf_counter() - started)
+        verdicts = endpoint.verdicts
+        verdicts.count(comparison)
+        judged = verdicts.judged.get(self._worker)
+        if judged is None:
+            judged = verdicts.judged[self._worker] = {}
+        answered = endpoint.answered[primary.status // 100]
+        judged[answered] = judged.get(answered, 0) + 1
         if primary.status and candidate.status and primary.duration > 0:
-            endpoint.ratio.add(candidate.duration / primary.duration)
+            verdicts.ratio.add(candidate.duration / primary.duration)
         return comparison
 
     def tally(self) -> Tally:
         """All that was counted since the start."""
         tally = Tally()
-        for name, endpoints, durations in zip(self._names, self._services, self._durations, strict=True):
-            for endpoint in endpoints:
-                endpoint.dump(tally)
-            tally.sketch(COMPARISON_DURATION, (name,)).merge(durations.sketch())
+        for verdicts in self._verdicts.values():
+            verdicts.dump(tally)
+        for name, duration in self._durations.items():
+            tally.sketch(COMPARISON_DURATION, (name,)).merge(duration.sketch())
+        for greeted in self._greetings:
+            tally.count(GREETINGS, greeted)
         return tally
+
+    def _service(self, name: str, service: Service) -> ServiceUnderRules:
+        answered = (NOT_ANSWERED, *((service.primary.version, f"{hundreds}xx") for hundreds in range(1, 10)))
+        endpoints = tuple(
+            EndpointUnderRules(
+                self._verdicts.setdefault(place, EndpointVerdicts(*place)), endpoint_rules(service, endpoint), answered
+            )
+            for endpoint in (*service.endpoints, None)
+            for place in [(name, OTHER if endpoint is None else endpoint.name)]
+        )
+        return ServiceUnderRules(endpoints, self._durations.setdefault(name, Gathered()))
 
 
 def _failure(side: Side) -> Failure:
@@ -150,11 +215,6 @@ def signatures(differences: Sequence[Difference]) -> set[Place]:
 
 def _inside(found: Difference, torn: set[Path]) -> bool:
     return any(found.path[:end] in torn for end in range(1, len(found.path)))
-
-
-def _endpoints(name: str, service: Service) -> tuple[EndpointVerdicts, ...]:
-    named = tuple(EndpointVerdicts(name, e.name, endpoint_rules(service, e)) for e in service.endpoints)
-    return (*named, EndpointVerdicts(name, OTHER, endpoint_rules(service, None)))
 
 
 def endpoint_rules(service: Service, endpoint: Endpoint | None) -> RuleSet:

@@ -13,13 +13,18 @@ from proxy.supervisor.restart import Restarts
 
 @dataclass(slots=True)
 class Child:
-    """A process of ours. `boot` is renewed at each start; `due` is when to start it, None while it runs."""
+    """A process of ours. `boot` is renewed at each start; `due` is when to start it, None while it runs.
+
+    `is_ready` tells whether it has said that it is at work.
+    """
 
     module: str
     boot: Boot
     restarts: Restarts = field(default_factory=Restarts)
     process: subprocess.Popen[bytes] | None = None
     due: float | None = 0.0
+    is_ready: bool = False
+    _stamp: int = 0
 
     @property
     def name(self) -> str:
@@ -33,8 +38,10 @@ class Child:
 
     def start(self) -> None:
         """Start it, in a process group of its own: a terminal's Ctrl-C is for the supervisor only."""
-        self.boot = replace(self.boot, incarnation=f"{self.boot.process}:{time_ns():x}")
-        argv = [sys.executable, "-m", self.module, self.boot.encode()]
+        self._stamp = max(time_ns(), self._stamp + 1)  # later incarnations sort later, whatever becomes of the clock
+        self.boot = replace(self.boot, incarnation=f"{self.boot.process}:{self._stamp:016x}")
+        # -P: a folder named `proxy` where we happen to be started is not ours.
+        argv = [sys.executable, "-P", "-m", self.module, self.boot.encode()]
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
             argv, pass_fds=tuple(self.boot.fds.values()), stdin=subprocess.DEVNULL, process_group=0
         )
@@ -46,6 +53,7 @@ class Child:
         code = None if self.process is None else self.process.poll()
         if code is not None:
             self.process = None
+            self.is_ready = False
             self.due = self.restarts.died(monotonic())
         return code
 

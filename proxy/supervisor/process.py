@@ -1,38 +1,46 @@
 """The supervisor: starts control, workers and judges, watches them, starts them again, ends them in order.
 
 It does nothing else, so that it does not crash: no network, no configuration changes, no event loop. It
-sleeps until a child dies, a signal comes or a restart is due. Ending goes with the data: workers first,
-which drain, then judges, which compare what is left, then control, which hears their last reports.
+sleeps until a child dies, a signal comes or a restart is due. SIGHUP is passed on to control, which reads
+the configuration. Ending goes with the data: workers first, which drain, then judges, which compare what is
+left, then control, which hears their last reports. Who is told twice to end does not wait for the workers.
 """
 
-import fcntl
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time, time_ns
 from types import FrameType
+from typing import Protocol
 
 import structlog
 
 from proxy.config.models import Settings
-from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, SETTINGS_FILE, Boot
+from proxy.config.sources import Sources
+from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, RELOADED, SOURCES_FILE, Boot, prepare_settings, read_settings
 from proxy.supervisor.children import Child
+from proxy.supervisor.lock import StateLock
 from proxy.supervisor.sockets import StartError, address_of, listen, listen_unix
 
-RUNTIME_PREFIX = "shadow-proxy-"
-LONGEST_PLACE = 70  # a Unix socket's path has room for 107 bytes, sun_path of unix(7)
 READY_WITHIN_S = 20.0
 JUDGE_END_S = 5.0
 CONTROL_END_S = 5.0
 KILL_AFTER_DRAIN_S = 10.0
+LEFT_PORTS_S = 5.0
+"""How long to try ports that processes of a killed supervisor may still be closing."""
 IDLE_S = 60.0
+
+
+class _Open(Protocol):
+    """A socket or a file."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,85 +52,44 @@ class Started:
 
 
 def run(
-    settings: Settings, state_dir: Path, instance: str, on_ready: Callable[[Started], None] = lambda _: None
+    settings: Settings,
+    sources: Sources,
+    state_dir: Path,
+    instance: str,
+    on_ready: Callable[[Started], None] = lambda _: None,
 ) -> int:
     """Run the proxy until SIGTERM or SIGINT; the exit code. Raises StartError."""
-    with _Lock(state_dir) as runtime_dir:
-        return Supervisor(settings, state_dir, instance, runtime_dir).run(on_ready)
-
-
-class _Lock:
-    """One proxy per state directory; the lock file names the runtime directory of whoever holds it.
-
-    A supervisor that was killed could not remove its runtime directory: the next one does.
-    """
-
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "lock"
-
-    def __enter__(self) -> Path:
-        place = self._path.parent
-        try:
-            self._file = self._path.open("a+")
-            try:
-                self._take()
-            except OSError:
-                self._file.close()
-                raise
-        except BlockingIOError:
-            message = f"{place} is in use by another shadow-proxy; end it, or give this one its own --state-dir"
-            raise StartError(message) from None
-        except OSError as wrong:
-            message = f"{wrong.filename or self._path}: {wrong.strerror}: check who owns {place}, or give another one"
-            raise StartError(f"{message} with --state-dir") from wrong
-        return self._runtime_dir
-
-    def _take(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._file.seek(0)
-        self._remove(Path(self._file.read()))
-        self._runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX, dir=_place_for_sockets(self._path.parent)))
-        self._file.truncate(0)
-        self._file.write(str(self._runtime_dir))
-        self._file.flush()
-
-    def __exit__(self, *_: object) -> None:
-        self._remove(self._runtime_dir)
-        self._file.close()
-
-    def _remove(self, runtime_dir: Path) -> None:
-        if runtime_dir.name.startswith(RUNTIME_PREFIX) and not runtime_dir.is_symlink():
-            shutil.rmtree(runtime_dir, ignore_errors=True)
-
-
-def _place_for_sockets(state_dir: Path) -> Path:
-    """The state directory, which nobody tidies up; the temporary one where that makes a socket's path too long."""
-    return state_dir if len(str(state_dir)) <= LONGEST_PLACE else Path(tempfile.gettempdir())
+    with StateLock(state_dir) as lock:
+        return Supervisor(settings, sources, lock, instance).run(on_ready)
 
 
 class Supervisor:
     """See the module's docstring."""
 
-    def __init__(self, settings: Settings, state_dir: Path, instance: str, runtime_dir: Path) -> None:
+    def __init__(self, settings: Settings, sources: Sources, lock: StateLock, instance: str) -> None:
         self._log = structlog.get_logger()
-        self._settings = settings
-        self._runtime_dir = runtime_dir
+        self._runtime_dir = runtime_dir = lock.runtime_dir
         self._started_at = time()
-        self._listeners = listen(settings.listen, settings.workers, "clients")
-        self._admin = listen(settings.admin.listen, 1, "the admin port")[0]
+        patience = LEFT_PORTS_S if lock.is_after_a_kill else 0.0
+        self._listeners = listen(settings.listen, settings.workers, "clients", patience)
+        self._admin = listen(settings.admin.listen, 1, "the admin port", patience)[0]
         self._own: list[socket.socket] = []
         self._alive, self._alive_end = os.pipe()
         self._ready, self._ready_end = os.pipe()
-        (runtime_dir / SETTINGS_FILE).write_text(settings.model_dump_json())
+        prepare_settings(runtime_dir, settings)()
+        (runtime_dir / SOURCES_FILE).write_text(sources.encode())
         run_id = f"{time_ns():x}"
-        base = Boot("", "", run_id, instance, str(runtime_dir), str(state_dir), {})
-        self._control = self._child("control", base, {"admin": self._admin, "control": self._unix(CONTROL_SOCKET)})
+        base = Boot("", "", run_id, instance, str(runtime_dir), str(lock.state_dir), {})
+        unix = self._unix(CONTROL_SOCKET)
+        self._control = self._child("control", base, {"admin": self._admin, "control": unix, "lock": lock.of_control})
         self._workers = [
             self._child(f"worker-{n}", base, {"listen": listener, "judge": self._unix(f"worker-{n}.sock")})
             for n, listener in enumerate(self._listeners)
         ]
         self._judges = [self._child(f"judge-{n}", base, {}) for n in range(settings.workers)]
         self._ending = 0
+        self._reload_due = False
+        self._reload_asked_of = ""
 
     @property
     def _children(self) -> list[Child]:
@@ -133,8 +100,8 @@ class Supervisor:
         self._own.append(sock)
         return sock
 
-    def _child(self, name: str, base: Boot, sockets: dict[str, socket.socket]) -> Child:
-        fds = {purpose: sock.fileno() for purpose, sock in sockets.items()}
+    def _child(self, name: str, base: Boot, files: Mapping[str, _Open]) -> Child:
+        fds = {purpose: file.fileno() for purpose, file in files.items()}
         boot = Boot(
             name, "", base.run, base.instance, base.runtime_dir, base.state_dir,
             {"alive": self._alive, "ready": self._ready_end, **fds},
@@ -148,9 +115,8 @@ class Supervisor:
         for sock in (wake, wake_end):
             sock.setblocking(False)  # noqa: FBT003  the socket API
         signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal must not end a proxy that serves
         selector.register(wake, selectors.EVENT_READ)
         selector.register(self._ready, selectors.EVENT_READ)
         waiting: set[str] | None = {child.name for child in self._children}
@@ -162,9 +128,10 @@ class Supervisor:
                     if key.fileobj is wake:
                         wake.recv(4096)
                     else:
-                        ready = set(os.read(self._ready, 4096).decode().split())
+                        ready = self._hear_ready()
                         waiting = None if waiting is None else waiting - ready
                 self._reap()
+                self._pass_reload_on()
                 if waiting is not None and not waiting:
                     waiting = None
                     on_ready(Started(str(address_of(self._listeners[0])), str(address_of(self._admin))))
@@ -176,14 +143,32 @@ class Supervisor:
         finally:
             self._end()
             signal.set_wakeup_fd(-1)
-        return 0
+        return 0 if self._ending == 1 else 1
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number in {signal.SIGTERM, signal.SIGINT}:
+        if number == signal.SIGHUP:
+            self._reload_due, self._reload_asked_of = True, ""
+        elif number in {signal.SIGTERM, signal.SIGINT}:
             self._ending += 1
             if self._ending > 1:
-                for child in self._children:
-                    child.signal(signal.SIGKILL)
+                for worker in self._workers:
+                    worker.signal(signal.SIGKILL)
+
+    def _hear_ready(self) -> set[str]:
+        """Who says that it is at work now."""
+        ready = set(os.read(self._ready, 4096).decode().split())
+        for child in self._children:
+            child.is_ready = child.is_ready or child.name in ready
+        if RELOADED in ready and self._reload_asked_of:
+            self._reload_due = False
+        return ready
+
+    def _pass_reload_on(self) -> None:
+        """Ask control to read the configuration again, once it can hear us; its successor, should it die of it."""
+        control = self._control
+        if self._reload_due and control.is_ready and self._reload_asked_of != control.boot.incarnation:
+            self._reload_asked_of = control.boot.incarnation
+            control.signal(signal.SIGHUP)
 
     def _wait(self, give_up: float | None) -> float:
         times = [child.due for child in self._children if child.due is not None]
@@ -226,7 +211,7 @@ class Supervisor:
     def _end(self) -> None:
         for listener in self._listeners:
             listener.close()  # the workers close theirs: who comes now is refused, not left waiting
-        _end_all(self._workers, self._settings.timeouts.drain + KILL_AFTER_DRAIN_S)
+        _end_all(self._workers, read_settings(self._runtime_dir).timeouts.drain + KILL_AFTER_DRAIN_S)
         for sock in self._own:
             sock.close()  # a judge may wait in its ended worker's backlog: now it hears that nobody comes
         _end_all(self._judges, JUDGE_END_S)

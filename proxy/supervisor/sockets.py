@@ -8,28 +8,38 @@ import contextlib
 import errno
 import socket
 from pathlib import Path
+from time import monotonic, sleep
 
 from proxy.config.units import Address
 
 BACKLOG = 1024
+_AGAIN_S = 0.05
 
 
 class StartError(Exception):
     """The proxy cannot start; the message says why and what to do, for people."""
 
 
-def listen(address: Address, workers: int, purpose: str) -> list[socket.socket]:
-    """One listener per worker on the same port. Raises StartError."""
-    try:
-        infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, where = infos[0]
-        if workers > 1:
-            _bind(family, where, share=False).close()  # sharing would hide that another proxy has the port
-        listeners = [_bind(family, where, share=workers > 1)]
-        where = listeners[0].getsockname()
-        listeners += [_bind(family, where, share=True) for _ in range(workers - 1)]
-    except OSError as wrong:
-        raise StartError(f"cannot listen at {address} for {purpose}: {_why(wrong)}") from None
+def listen(address: Address, workers: int, purpose: str, patience_s: float = 0.0) -> list[socket.socket]:
+    """One listener per worker on the same port; a taken one is tried again for a while. Raises StartError."""
+    end = monotonic() + patience_s
+    while True:
+        try:
+            return _listeners(address, workers)
+        except OSError as wrong:
+            if wrong.errno != errno.EADDRINUSE or monotonic() >= end:
+                raise StartError(f"cannot listen at {address} for {purpose}: {_why(wrong)}") from None
+            sleep(_AGAIN_S)
+
+
+def _listeners(address: Address, workers: int) -> list[socket.socket]:
+    infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, where = infos[0]
+    if workers > 1:
+        _bind(family, where, share=False).close()  # sharing would hide that another proxy has the port
+    listeners = [_bind(family, where, share=workers > 1)]
+    where = listeners[0].getsockname()
+    listeners += [_bind(family, where, share=True) for _ in range(workers - 1)]
     for listener in listeners:
         listener.listen(BACKLOG)
     return listeners

@@ -5,28 +5,31 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from time import monotonic, time
+from typing import Final
 
 from proxy.config.bugs import Bugs
 from proxy.config.models import Mode, Settings
-from proxy.core.reasons import Drop, Refused
+from proxy.core.reasons import Refused
 from proxy.core.routing import Routes, decide, sample
 from proxy.core.tally import Tally
 from proxy.http.answers import dated, options_answer, refusal_answer, without_body
 from proxy.http.connection import ClientConnection
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
+from proxy.http.tunnel import Tunnel
 from proxy.http.turn import Turn
 from proxy.ipc.messages import Snapshot
 from proxy.worker.judge_link import JudgeLink
+from proxy.worker.roster import Roster
 from proxy.worker.serve import ServedExchange
-from proxy.worker.services import Executors, RunningService, run_service
+from proxy.worker.services import Executors, RunningService
 from proxy.worker.stats import WorkerStats
 
-TICK_S = 0.25
-DRAIN_STEP_S = 0.01
-NO_SERVICE = Refusal(404, Refused.NO_SERVICE, close=False)
-LOOP = Refusal(508, Refused.LOOP)
-BUG = Refusal(500, Refused.INTERNAL)
+TICK_S: Final = 0.25
+DRAIN_STEP_S: Final = 0.01
+NO_SERVICE: Final = Refusal(404, Refused.NO_SERVICE, close=False)
+LOOP: Final = Refusal(508, Refused.LOOP)
+BUG: Final = Refusal(500, Refused.INTERNAL)
 
 
 class DataPlane:
@@ -34,20 +37,21 @@ class DataPlane:
 
     def __init__(self, process: str, instance: str, settings: Settings, link: JudgeLink, turn: Turn) -> None:
         self.settings = settings
-        self.snapshot = 0
         self.via = instance.encode()
         self.connections: set[ClientConnection] = set()
+        self.tunnels: set[Tunnel] = set()
         self.is_draining = False
         self.stats = WorkerStats(process)
         self.bugs = Bugs()
         self.budget = link.budget
         self.link = link
         self.turn = turn
-        self._executors = Executors(ThreadPoolExecutor(4, "resolve"), ThreadPoolExecutor(4, "resolve-mirror"))
-        self._services = tuple(
-            run_service(self, index, name, self._executors) for index, name in enumerate(settings.services)
-        )
+        executors = Executors(ThreadPoolExecutor(4, "resolve"), ThreadPoolExecutor(4, "resolve-mirror"))
+        self._roster = Roster(self, executors)
+        self._roster.configure(settings, 0)
+        self._services = self._roster.running
         self._routes = Routes(settings, dict.fromkeys(settings.services, Mode.PRIMARY))
+        self._configuration = -1
         self._sequence = 0
         self._date = b""
         self._date_second = 0
@@ -59,12 +63,16 @@ class DataPlane:
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Put a snapshot in force: one swap, read once by every request that begins after it."""
+        if snapshot.configuration != self._configuration:
+            self._configuration = snapshot.configuration
+            self.settings = settings = snapshot.settings
+            self.budget.limit, self.link.queue = settings.mirror_budget, settings.judge.queue
+            self._roster.configure(settings, snapshot.version)
+            self._services = self._roster.running
+            for connection in self.connections:
+                connection.forwarded_for = b""  # what is said of a client is written anew
         self._routes = Routes(self.settings, snapshot.modes)
-        self.snapshot = snapshot.version
-        for route, service in zip(self._routes.services, self._services, strict=True):
-            service.mirror.is_on = route.mirrors
-            if not route.mirrors:
-                service.mirror.drop_all(Drop.DRAINING)
+        self._roster.switch(self._routes.services)
 
     # --- requests
 
@@ -102,6 +110,7 @@ class DataPlane:
             endpoint,
             head.method,
             is_copy=head.is_copy,
+            is_upgrade=bool(head.upgrades),
             draining=self.is_draining,
             draw=sample(self._sequence) if route.share < 1.0 else 0.0,
         )
@@ -145,7 +154,7 @@ class DataPlane:
     def tick(self, now: float, late: float) -> None:
         """Enforce every deadline; `late` is how many seconds this call came after its time."""
         self.stats.lag.add(late)
-        ticks = [connection.tick for connection in self.connections] + [service.tick for service in self._services]
+        ticks = [connection.tick for connection in self.connections] + self._roster.ticks
         for tick in ticks:
             try:
                 tick(now)
@@ -160,11 +169,8 @@ class DataPlane:
         await _until(self._clients_are_gone, longest_s)
         for connection in tuple(self.connections):
             connection.give_up()
-        await _until(lambda: not any(service.mirror.copies for service in self._services), copies_s)
-        for service in self._services:
-            service.mirror.drop_all(Drop.DRAINING)
-            service.serving.abort()
-            service.mirror.upstream.abort()
+        await _until(lambda: not any(mirror.copies for mirror in self._roster.mirrors), copies_s)
+        self._roster.abort()
         self.link.flush()
         await _until(lambda: not self.link.backlog, copies_s)
 
@@ -179,9 +185,7 @@ class DataPlane:
 
     def tally(self) -> Tally:
         """All that was counted since the start."""
-        tally = Tally()
-        for service in self._services:
-            service.stats.dump(tally)
+        tally = self._roster.tally()
         self.stats.dump(tally, self.budget.used, self.budget.limit)
         return tally
 

@@ -17,6 +17,8 @@ class Capture:
 
     def take(self, data: bytes, extra: int) -> bool:
         """Keep body bytes up to the cap, and count `extra` kept elsewhere; False if the budget is exhausted."""
+        if self.is_cut:  # a stream may go on for hours
+            return True
         room = self._cap - self.size
         if len(data) > room:
             data = data[:room]

@@ -3,33 +3,49 @@
 The worker never waits for its judge. Frames are gathered for a few milliseconds and written in one go, so
 that a pair costs a fraction of a system call; when the queue is full, or no judge is there, a pair is
 refused with its reason. What a judge took with it when it died is reckoned by control from `offered`.
+
+A judge that says who it is hears who we are, and then, before the first pair of each snapshot, the settings
+these pairs were made under.
 """
 
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Container
+from typing import Final
 
 from proxy.core.reasons import Drop
 from proxy.ipc.frames import FrameError, FrameReader
 from proxy.ipc.messages import Hello, MessageError, decode
-from proxy.ipc.pairs import Side, encode_pair
+from proxy.ipc.pairs import SETTINGS_KEPT, Side, encode_greeting, encode_pair, encode_settings
 from proxy.worker.budget import ByteBudget
 from proxy.worker.stats import ServiceStats
 
-GATHER_S = 0.02
-GATHER_BYTES = 128 << 10
+GATHER_S: Final = 0.02
+GATHER_BYTES: Final = 128 << 10
 
 
 class JudgeLink:
-    """The link to whichever judge is connected. `queue` is the most bytes on their way, of `budget`."""
+    """The link to whichever judge is connected. `queue` is the most bytes on their way, of `budget`.
+
+    `worker` is the incarnation of the process this runs in.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, queue: int, budget: ByteBudget
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        queue: int,
+        budget: ByteBudget,
+        worker: str = "",
     ) -> None:
         self._loop = loop
         self._listener = listener
-        self._queue = queue
+        self._worker = worker
+        self.queue = queue
         self.budget = budget
+        self._settings: dict[int, bytes] = {}
+        self._told: dict[int, None] = {}
         self._judge: socket.socket | None = None
         self._incarnation = ""
         self._reader = FrameReader()
@@ -41,6 +57,12 @@ class JudgeLink:
         listener.setblocking(False)  # noqa: FBT003  the socket API
         loop.add_reader(listener, self._accept)
 
+    def describe(self, snapshot: int, settings: bytes, in_use: Container[int]) -> None:
+        """From now on there may be pairs of this snapshot; of the earlier ones only those `in_use` are."""
+        self._settings = {kept: said for kept, said in self._settings.items() if kept in in_use}
+        self._settings[snapshot] = settings
+        self._told.pop(snapshot, None)
+
     def offer(
         self, stats: ServiceStats, snapshot: int, service: int, endpoint: int, pair: tuple[Side, Side]
     ) -> Drop | None:
@@ -49,10 +71,12 @@ class JudgeLink:
         if not self._incarnation:
             self.budget.release(size)
             return Drop.JUDGE_LOST
-        if self._gathered_bytes + self._unsent_bytes + size > self._queue:
+        if self._gathered_bytes + self._unsent_bytes + size > self.queue:
             self.budget.release(size)
             return Drop.JUDGE_FULL
         frame = encode_pair(snapshot, service, endpoint, *pair)
+        if snapshot not in self._told:
+            self._tell(snapshot)
         overhead = len(frame[0])
         self.budget.used += overhead
         self._gathered += frame
@@ -98,12 +122,27 @@ class JudgeLink:
                 message = decode(payload)
                 if isinstance(message, Hello):
                     self._incarnation = message.incarnation
+                    self._gather(encode_greeting(self._worker))
+                    self._flush()
         except BlockingIOError:
             return
         except (OSError, FrameError, MessageError):
             data = b""
         if not data and judge is self._judge:
             self._disconnect()
+
+    def _tell(self, snapshot: int) -> None:
+        """The settings of a snapshot, before its first pair; a judge forgets the oldest as we do here."""
+        if len(self._told) == SETTINGS_KEPT:
+            del self._told[next(iter(self._told))]
+        self._told[snapshot] = None
+        self._gather(encode_settings(snapshot, self._settings[snapshot]))
+
+    def _gather(self, frame: bytes) -> None:
+        """Put a frame of our own before what follows. Few and needed, they are not refused for want of budget."""
+        self.budget.used += len(frame)
+        self._gathered.append(frame)
+        self._gathered_bytes += len(frame)
 
     def _flush(self) -> None:
         if self._flush_timer is not None:
@@ -142,6 +181,7 @@ class JudgeLink:
 
     def _disconnect(self) -> None:
         judge, self._judge, self._incarnation = self._judge, None, ""
+        self._told.clear()
         if self._flush_timer is not None:
             self._flush_timer.cancel()
             self._flush_timer = None

@@ -1,56 +1,142 @@
-"""The listening socket: accepting pauses at the connection limit and resumes below 95 % of it."""
+"""The listening socket: accepting pauses at the connection limit and resumes below 95 % of it.
+
+Connections are accepted here and not by the event loop's server: one that finds no file descriptor left
+throws waiting clients away, and one that is paused has accepted too many already.
+"""
 
 import asyncio
-import contextlib
 import resource
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
+from proxy.config.certificates import files_of, listener_context
+from proxy.config.models import Settings
+from proxy.core.reasons import Refused
+from proxy.http.answers import dated, refusal_answer
 from proxy.http.connection import ClientConnection
+from proxy.http.live_context import LiveContext
+from proxy.http.refusal import Refusal
+from proxy.http.tls import ServedTls
 from proxy.worker.app import DataPlane
 
-_RESUME_SHARE = 0.95
-_OTHER_FILES = 256
+_RESUME_SHARE: Final = 0.95
+_OTHER_FILES: Final = 256
+_ACCEPTED_AT_ONCE: Final = 64
+_WITHOUT_TLS: Final = Refusal(400, Refused.TLS)
 
 
 class Listener:
-    """Accepts clients for a data plane. `sock` stays open while accepting pauses, so its backlog waits."""
+    """Accepts clients for a data plane. While it pauses, whoever connects waits in the backlog of `sock`."""
 
     def __init__(self, sock: socket.socket, plane: DataPlane) -> None:
+        sock.setblocking(False)  # noqa: FBT003  the socket API
         self._sock = sock
         self._plane = plane
-        self._server: asyncio.Server | None = None
-        self._limit = min(plane.settings.limits.connections, _affordable(plane))
+        self._limit = _limit(plane.settings)
+        self._tls = _context(plane.settings)
+        self._opening: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self.is_accepting = False
 
     async def open(self) -> None:
-        """Accept clients."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: ClientConnection(self._plane), sock=self._sock.dup(), backlog=1024
-        )
+        """Accept clients. Raises CertificateError."""
+        if self._tls is not None:
+            await self._tls.ready()
+        self._resume()
+
+    def reload_certificate(self) -> None:
+        """Look at its files now: new handshakes use what is found, connections go on."""
+        if self._tls is not None:
+            self._tls.look()
 
     def pause(self) -> None:
-        """Accept no more for now; who connects waits in the backlog."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Accept no more for now."""
+        if self.is_accepting:
+            self.is_accepting = False
+            asyncio.get_running_loop().remove_reader(self._sock)
 
-    def close(self) -> None:
-        """Accept no more; who connects is refused, connections go on."""
+    async def close(self) -> None:
+        """Accept who waits already, then no more; who connects is refused, connections go on."""
+        while self.is_accepting and self._accept_some():
+            pass
         self.pause()
+        self._is_closed = True
         self._sock.close()
+        if self._opening:
+            await asyncio.wait(self._opening)
 
-    async def tick(self) -> None:
-        """Pause or resume by the number of connections."""
+    def tick(self, now: float) -> None:
+        """Pause or resume by the number of connections; follow the certificate."""
+        self._limit = _limit(self._plane.settings)
         held = len(self._plane.connections)
-        if self._server is not None and held >= self._limit:
+        if held >= self._limit:
             self.pause()
-        elif self._server is None and held < self._limit * _RESUME_SHARE and not self._plane.is_draining:
-            with contextlib.suppress(OSError):  # no descriptor left: tried again at the next tick
-                await self.open()
+        elif held < self._limit * _RESUME_SHARE:
+            self._resume()
+        if self._tls is not None:
+            self._tls.follow(now)
+
+    def _resume(self) -> None:
+        if self.is_accepting or self._is_closed:
+            return
+        self.is_accepting = True
+        asyncio.get_running_loop().add_reader(self._sock, self._accept_some)
+
+    def _accept_some(self) -> bool:
+        """Accept who waits; whether there may be more."""
+        loop = asyncio.get_running_loop()
+        for _ in range(_ACCEPTED_AT_ONCE):
+            held = len(self._plane.connections)
+            if held >= self._limit:
+                self.pause()
+            if held + len(self._opening) >= self._limit:
+                return False
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return False
+            except OSError:  # no descriptor left: tried again at the next tick
+                self.pause()
+                return False
+            opening = loop.create_task(self._serve(sock))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+        return True
+
+    async def _serve(self, sock: socket.socket) -> None:
+        try:
+            sock.setblocking(False)  # noqa: FBT003  the socket API
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, sock)
+        except OSError:  # it has gone already
+            sock.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        connection = ClientConnection(self._plane)
+        if self._tls is None:
+            return connection
+        connection.scheme = b"https"
+        return ServedTls(connection, self._tls.current, self._refused)
+
+    def _refused(self, spoke_http: bool) -> bytes:  # noqa: FBT001  the callback's only word
+        """Count a handshake that failed; the answer, for a client that spoke HTTP without TLS."""
+        self._plane.stats.refuse(Refused.TLS)
+        if not spoke_http:
+            return b""
+        answer = refusal_answer(_WITHOUT_TLS, close=True, proxy_status=self._plane.settings.errors.proxy_status)
+        return dated(answer, self._plane.date())
 
 
-def _affordable(plane: DataPlane) -> int:
-    """The client connections that open files allow: each may need a backend's, and mirrors need theirs."""
+def _context(settings: Settings) -> LiveContext | None:
+    tls = settings.tls
+    if not tls.is_on:
+        return None
+    return LiveContext(lambda: listener_context(tls), files_of(tls), ThreadPoolExecutor(1, "certificate"))
+
+
+def _limit(settings: Settings) -> int:
+    """The most client connections: each may need a backend's, mirrors need theirs, and files are limited."""
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    mirrors = sum(service.mirror.max_connections for service in plane.settings.services.values())
-    return max(1, (open_files - _OTHER_FILES - mirrors) // 2)
+    mirrors = sum(service.mirror.max_connections for service in settings.services.values())
+    affordable = (open_files - _OTHER_FILES - mirrors) // 2
+    return max(1, min(settings.limits.connections, affordable))

@@ -10,7 +10,7 @@ counted as a failure of our own, and costs a comparison.
 
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.config.bugs import Bugs
 from proxy.config.models import Mirror
@@ -24,7 +24,7 @@ from proxy.worker.budget import ByteBudget
 from proxy.worker.capture import Capture
 from proxy.worker.stats import LegStats, ServiceStats
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
 
 class CopyOwner(Protocol):
@@ -60,10 +60,10 @@ class MirrorTarget:
         return len(self.copies) < self.in_flight
 
     def tick(self, now: float) -> None:
-        """Enforce the deadlines of copies under way."""
-        self.upstream.tick(now)
+        """Enforce the deadlines: of copies first, since their connections' are the same or later."""
         for copy in tuple(self.copies):
             copy.tick(now)
+        self.upstream.tick(now)
 
     def drop_all(self, reason: Drop) -> None:
         """End every copy under way."""
@@ -83,11 +83,10 @@ class MirroredCopy:
     request_held = 0
     _started_at = 0.0
     _sent_at = 0.0
-    served_at = NEVER
     head: ResponseHead | None = None
-    wait_until = NEVER
 
     def __init__(self, target: MirrorTarget, leg: LegStats, owner: CopyOwner, request: bytes, *, to_head: bool) -> None:
+        self.wait_until = self.served_at = NEVER
         self._target = target
         self._leg = leg
         self._owner: CopyOwner | None = owner
@@ -150,6 +149,11 @@ class MirroredCopy:
 
     def interim(self, head: ResponseHead) -> None:
         """Interim answers are not compared."""
+
+    def switching(self, head: ResponseHead, connection: BackendConnection) -> bool:
+        """A copy never asks for another protocol."""
+        _ = head, connection
+        return False
 
     def answer(self, head: ResponseHead, data: bytes, *, complete: bool) -> None:
         """The head, and often the whole body."""

@@ -7,7 +7,7 @@ waited for, and whatever goes wrong in here ends the comparison, is counted, and
 """
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.exchange import Command, Event, Exchange, Mirror
 from proxy.core.reasons import Drop, FailureKind
@@ -21,11 +21,19 @@ from proxy.worker.mirror import MirroredCopy
 if TYPE_CHECKING:
     from proxy.worker.services import RunningService
 
-_OFF, _HELD, _SENT, _DONE = Mirror.OFF, Mirror.HELD, Mirror.SENT, Mirror.DONE
-_WANTED = (_HELD, _SENT, _DONE)
-_SEND_MIRROR, _OFFER_PAIR, _COUNT_DROP = Command.SEND_MIRROR, Command.OFFER_PAIR, Command.COUNT_DROP
-_COPY_READY, _SERVED, _MIRRORED = Event.COPY_READY, Event.SERVED, Event.MIRRORED
-_OURS = (FailureKind.POOL, FailureKind.INTERNAL)
+_OFF: Final = Mirror.OFF
+_HELD: Final = Mirror.HELD
+_SENT: Final = Mirror.SENT
+_DONE: Final = Mirror.DONE
+_DROPPED: Final = Mirror.DROPPED
+_WANTED: Final = (_HELD, _SENT, _DONE)
+_SEND_MIRROR: Final = Command.SEND_MIRROR
+_OFFER_PAIR: Final = Command.OFFER_PAIR
+_COUNT_DROP: Final = Command.COUNT_DROP
+_COPY_READY: Final = Event.COPY_READY
+_SERVED: Final = Event.SERVED
+_MIRRORED: Final = Event.MIRRORED
+_OURS: Final = (FailureKind.POOL, FailureKind.INTERNAL)
 
 
 class Pairing:
@@ -38,11 +46,11 @@ class Pairing:
     _served: Side | None = None
     _mirrored: Side | None = None
     _copy: MirroredCopy | None = None
-    _drop = Drop.INCOMPLETE
     _refused: Drop | None = None
     _is_counted = False
 
     def __init__(self, service: "RunningService", endpoint: EndpointRoute, *, mirrors: bool) -> None:
+        self._drop = Drop.INCOMPLETE
         self._service = service
         self._endpoint = endpoint
         self._exchange = Exchange(_HELD if mirrors else _OFF)
@@ -90,7 +98,8 @@ class Pairing:
     def client_gone(self, now: float) -> None:
         """The client left; a copy already sent runs to its end."""
         try:
-            self._drop = Drop.CLIENT_GONE
+            if self._exchange.mirror is not _DROPPED:  # else why it was dropped is known
+                self._drop = Drop.CLIENT_GONE
             if self._copy is not None:
                 self._copy.served_at = now
             self._do(self._exchange.on(Event.CLIENT_GONE))
@@ -224,7 +233,7 @@ class Pairing:
         size = pair[0].size + pair[1].size
         service.budget.used += size
         try:
-            return service.link.offer(service.stats, service.app.snapshot, service.index, self._endpoint.index, pair)
+            return service.link.offer(service.stats, service.snapshot, service.index, self._endpoint.index, pair)
         except Exception:
             service.budget.release(size)
             raise

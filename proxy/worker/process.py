@@ -35,11 +35,12 @@ class Worker:
         settings = boot.settings()
         budget = ByteBudget(settings.mirror_budget)
         loop = asyncio.get_running_loop()
-        link = JudgeLink(loop, socket.socket(fileno=boot.fds["judge"]), settings.judge.queue, budget)
+        link = JudgeLink(loop, socket.socket(fileno=boot.fds["judge"]), settings.judge.queue, budget, boot.incarnation)
         self._plane = DataPlane(boot.process, boot.instance, settings, link, Turn(loop.call_soon))
         self._listener = Listener(socket.socket(fileno=boot.fds["listen"]), self._plane)
         hello = Hello(boot.process, boot.incarnation, os.getpid())
-        self._channel = ControlChannel(boot.control_socket, hello, self._plane.adopt)
+        self._configuration = 0
+        self._channel = ControlChannel(boot.control_socket, hello, self._adopt)
         self._ending = asyncio.Event()
         self._failed = False
 
@@ -58,13 +59,19 @@ class Worker:
         gc.freeze()
         self._boot.announce_ready()
         await self._end_or_failure(control, ticker, reporter)
-        self._listener.close()
+        await self._listener.close()
         await self._plane.drain(self._plane.settings.timeouts.drain)
         for task in (reporter, ticker):
             task.cancel()
         await self._channel.send_last(self._report_now(), longest_s=1.0)
         control.cancel()
         return 1 if self._failed else 0
+
+    def _adopt(self, snapshot: Snapshot) -> None:
+        self._plane.adopt(snapshot)
+        if snapshot.configuration != self._configuration:  # read again, though its text may be the same
+            self._configuration = snapshot.configuration
+            self._listener.reload_certificate()
 
     async def _end_or_failure(self, *own: asyncio.Task[None]) -> None:
         """Wait for the end; a task of ours that dies first is one: a worker without clock or control is no worker."""
@@ -95,7 +102,7 @@ class Worker:
             await asyncio.sleep(max(0.0, due - monotonic()))
             now = monotonic()
             self._plane.tick(now, max(0.0, now - due))
-            await self._listener.tick()
+            self._listener.tick(now)
             due = max(due + TICK_S, now)
 
     async def _report(self) -> None:

@@ -4,10 +4,13 @@ Theory of operation. `start` writes the request to the serving backend first and
 second. From then on this object is between a client connection and a backend connection: body bytes one way,
 answer bytes the other, each written in the turn it was read, with pauses passed on in both directions. What the
 comparison needs is told to `Pairing` beside that stream; the relayed bytes are never touched by it.
+
+A 101 that was asked for ends the exchange: that is when it is counted, as `1xx`, and its duration is over. What
+follows on the two connections is no HTTP any more, and a `Tunnel`.
 """
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.message import Cause, Failure
 from proxy.core.reasons import FailureKind, MirrorResult
@@ -16,20 +19,22 @@ from proxy.http.answers import dated, failure_answer, status_of, without_body
 from proxy.http.backend_connection import BackendConnection
 from proxy.http.body import chunk, last_chunk
 from proxy.http.connection import ClientConnection
-from proxy.http.fields import name_of
+from proxy.http.fields import protected_among
+from proxy.http.interim import interim_head, is_asked_for, lines_without_length, switching_head
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
 from proxy.http.response_head import ResponseHead
+from proxy.http.tunnel import Tunnel
 from proxy.worker.pairing import Pairing
 from proxy.worker.stats import ABORTED, PROXY, code_class
 
 if TYPE_CHECKING:
     from proxy.worker.services import RunningService
 
-NEVER = float("inf")
-_MIRRORED = MirrorResult.MIRRORED
-_REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-_NO_CONTENT = 204
+NEVER: Final = float("inf")
+_MIRRORED: Final = MirrorResult.MIRRORED
+_REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+_NO_CONTENT: Final = 204
 
 
 class ServedExchange:
@@ -44,7 +49,6 @@ class ServedExchange:
     _answer_chunked = False
     _closes = False
     _sent_at = 0.0
-    wait_until = NEVER
     is_gone = False
     """Whether the client no longer waits: it has its answer, or left."""
 
@@ -56,6 +60,7 @@ class ServedExchange:
         head: RequestHead,
         result: MirrorResult,
     ) -> None:
+        self.wait_until = NEVER
         self._service = service
         self._stats = service.stats.endpoints[endpoint.index]
         self._client = client
@@ -69,6 +74,8 @@ class ServedExchange:
         """Send the request: to the serving backend, then to the mirror."""
         head = self._head
         client = self._client
+        if head.nominated and not self._may_go(head):
+            return
         self._request_head = request_head = self._service.request_head(client, head)
         self._request_done = complete
         framed = body
@@ -86,6 +93,14 @@ class ServedExchange:
             self._unsent = [request]
         self._pairing.request(framed, request_head, head, complete=complete)
 
+    def _may_go(self, head: RequestHead) -> bool:
+        """Look at what few requests have: names of fields in Connection, and with them an upgrade."""
+        self._service.stats.protected += protected_among(head.nominated)
+        if head.upgrades and self._tunnels_are_full():
+            self.failed(Failure(Cause.TUNNELS), reusable=False)
+            return False
+        return True
+
     def _send(self, backend: BackendConnection, request: bytes) -> None:
         self._backend = backend
         self._sent_at = now = monotonic()
@@ -99,7 +114,7 @@ class ServedExchange:
         """More of the request's body, from the client."""
         framed = data
         if self._head.chunked:
-            framed = chunk(data) + (last_chunk(trailers) if complete else b"")
+            framed = chunk(data) + (last_chunk(self._service.trailers(trailers)) if complete else b"")
         self._request_done = complete
         backend = self._backend
         if backend is None:
@@ -141,13 +156,36 @@ class ServedExchange:
     def interim(self, head: ResponseHead) -> None:
         """Relay a 1xx, not to HTTP/1.0 clients. RFC 9110 §15.2."""
         if self._head.minor:
-            fields = _without_length(head) if head.length >= 0 else head.fields
-            self._client.write(head.start + (b"\r\n" + fields if fields else b"") + b"\r\n\r\n")
+            self._client.write(interim_head(head))
+
+    def switching(self, head: ResponseHead, connection: BackendConnection) -> bool:
+        """A 101: what the two say from here on is theirs, if it is one of the protocols asked for. RFC 9110 §7.8."""
+        if not is_asked_for(head, self._head.upgrades):
+            return False
+        if self._tunnels_are_full():
+            self._drop_backend()
+            self.failed(Failure(Cause.TUNNELS), reusable=False)
+            return True
+        self._backend = None
+        self._answer_head = head
+        self._client.write(switching_head(head))
+        self._served()
+        app = self._service.app
+        idle_s = app.settings.timeouts.tunnel_idle
+        Tunnel(app.turn, self._client, connection, idle_s=idle_s, open_ones=app.tunnels)
+        return True
+
+    def _tunnels_are_full(self) -> bool:
+        """Whether there may be no further tunnel. Asked twice, since many may be on their way at the same time."""
+        app = self._service.app
+        return len(app.tunnels) >= app.settings.limits.tunnels
 
     def answer(self, head: ResponseHead, data: bytes, *, complete: bool) -> None:
         """Relay the head and the body bytes that came with it."""
         self._answer_head = head
         self._again = b""
+        if head.nominated:
+            self._service.stats.protected += protected_among(head.nominated)
         body = data
         client_head = self._client_head(head)
         if self._answer_chunked:
@@ -158,6 +196,7 @@ class ServedExchange:
         self._pairing.answer(len(head.fields), data)
         if complete:
             self._served()
+            self._client.answered(keep_alive=not self._closes)
         elif self._client.is_write_paused:
             self.client_paused()
 
@@ -177,6 +216,7 @@ class ServedExchange:
             if trailers and self._answer_head is not None:
                 self._answer_head.fields += b"\r\n" + b"\r\n".join(trailers)
             self._served()
+            self._client.answered(keep_alive=not self._closes)
 
     def failed(self, failure: Failure, *, reusable: bool) -> None:
         """The backend gave no answer, or no more of it."""
@@ -192,7 +232,7 @@ class ServedExchange:
             self._cut_answer()
             return
         client = self._client
-        close = client.will_close()
+        close = client.will_close() or failure.cause is Cause.INTERNAL
         answer = failure_answer(failure.cause, close=close, proxy_status=self._service.app.settings.errors.proxy_status)
         answer = dated(answer, self._service.app.date())
         client.write(without_body(answer) if self._head.method == b"HEAD" else answer)
@@ -203,7 +243,7 @@ class ServedExchange:
         """The head as this client gets it; RFC 9112 §6.3, §9.6."""
         fields = head.fields
         if head.status == _NO_CONTENT and head.length >= 0:
-            fields = _without_length(head)
+            fields = b"\r\n".join(lines_without_length(head))
         extra = b""
         if not head.has_date:
             extra += b"\r\nDate: " + self._service.app.date()
@@ -232,7 +272,6 @@ class ServedExchange:
         self._stats.ended(self._service.serving_version, code_class(head.status), self._result, waited)
         self._service.stats.added.add(waited - duration)
         self._pairing.answered(head, duration, now)
-        self._client.answered(keep_alive=not self._closes)
 
     def _not_answered(self, backend: str, code: str, failure: FailureKind) -> None:
         """The client has no whole answer of the serving backend's."""
@@ -299,8 +338,3 @@ class ServedExchange:
         backend, self._backend = self._backend, None
         if backend is not None:
             backend.abandon()
-
-
-def _without_length(head: ResponseHead) -> bytes:
-    """The fields of an answer that may not say a length. RFC 9110 §8.6."""
-    return b"\r\n".join(line for line in head.fields.split(b"\r\n") if name_of(line) != b"content-length")

@@ -1,6 +1,7 @@
 """What a worker counts: plain integers and sketches on the path, a `Tally` once a second."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from proxy.config.models import Service
 from proxy.core.families import (
@@ -15,18 +16,20 @@ from proxy.core.families import (
     MIRROR_IN_FLIGHT,
     MIRRORS,
     PAIRS_OFFERED,
+    PROTECTED_NOMINATIONS,
     REFUSED,
     REQUEST_DURATION,
     REQUESTS,
 )
+from proxy.core.gathered import Gathered
 from proxy.core.reasons import Drop, FailureKind, MirrorResult, Refused
-from proxy.core.sketch import Gathered, Sketch
+from proxy.core.sketch import Sketch
 from proxy.core.tally import Tally
 
-PROXY = "proxy"
-ABORTED = "aborted"
-ERROR = "error"
-_CLASSES = tuple(f"{hundreds}xx" for hundreds in range(10))
+PROXY: Final = "proxy"
+ABORTED: Final = "aborted"
+ERROR: Final = "error"
+_CLASSES: Final = tuple(f"{hundreds}xx" for hundreds in range(10))
 
 
 def code_class(status: int) -> str:
@@ -75,7 +78,10 @@ class EndpointStats:
 
 @dataclass(slots=True)
 class ServiceStats:
-    """One service. `failures` is by (role, kind), `offered` by judge incarnation."""
+    """One service. `failures` is by (role, kind), `offered` by judge incarnation.
+
+    `protected` counts names that may not be nominated away but were, by clients and by the serving backend.
+    """
 
     name: str
     primary: str
@@ -86,6 +92,7 @@ class ServiceStats:
     drops: dict[Drop, int] = field(default_factory=dict)
     failures: dict[tuple[str, FailureKind], int] = field(default_factory=dict)
     offered: dict[str, int] = field(default_factory=dict)
+    protected: int = 0
     in_flight: int = 0
 
     @classmethod
@@ -115,6 +122,8 @@ class ServiceStats:
             tally.count(BACKEND_FAILURES, (self.name, backend, side, role, kind), count)
         for judge, count in self.offered.items():
             tally.count(PAIRS_OFFERED, (self.name, judge), count)
+        if self.protected:
+            tally.count(PROTECTED_NOMINATIONS, (self.name,), self.protected)
         tally.gauge(MIRROR_IN_FLIGHT, (self.name,), self.in_flight)
 
     def _leg(self, role: str) -> tuple[str, str]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from proxy.config.models import Settings
+from proxy.config.sources import Sources
 from proxy.core.evidence import Report
 from proxy.core.tally import Tally
-from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, SETTINGS_FILE, Boot
+from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, SOURCES_FILE, Boot, prepare_settings
 from proxy.ipc.frames import FrameReader, frame
 from proxy.ipc.messages import Hello, Snapshot, decode, encode
 from tests.kit.polling import wait_until
@@ -87,11 +88,13 @@ class ControlHost:
     run: str = "run-1"
     environment: dict[str, str] = field(default_factory=lambda: {"SHADOW_PROXY_ADMIN_TOKEN": TOKEN})
     bind: str = "127.0.0.1"
+    sources: Sources = field(default_factory=Sources)
 
     def __enter__(self) -> Self:
         self.runtime = self.directory / "run"
         self.runtime.mkdir(mode=0o700)
-        (self.runtime / SETTINGS_FILE).write_text(self.settings.model_dump_json())
+        prepare_settings(self.runtime, self.settings)()
+        (self.runtime / SOURCES_FILE).write_text(self.sources.encode())
         self._admin = socket.create_server((self.bind, 0))
         self._unix = socket.socket(socket.AF_UNIX)
         self._unix.bind(str(self.runtime / CONTROL_SOCKET))

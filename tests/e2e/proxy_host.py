@@ -75,7 +75,7 @@ class ProxyHost:
         self.process.__exit__(kind, *rest)
 
     def _port(self, label: str) -> int:
-        return int(self.process.wait_for_line(rf"^{label} +http://127\.0\.0\.1:(\d+)$")[1])
+        return int(self.process.wait_for_line(rf"^{label} +https?://127\.0\.0\.1:(\d+)$")[1])
 
     # --- asking
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from proxy.config.models import Settings
-from proxy.supervisor.process import LONGEST_PLACE, run
+from proxy.config.sources import Sources
+from proxy.supervisor.lock import LONGEST_PLACE
+from proxy.supervisor.process import run
 from proxy.supervisor.sockets import StartError
 from tests.e2e.proxy_host import ROOT, SERVE
 from tests.kit.ports import LOOPBACK
@@ -85,4 +87,4 @@ def test_no_room_for_sockets_is_an_error_of_usage(tmp_path: Path, monkeypatch: p
     state.mkdir()
     settings = Settings.model_validate({"services": {"a": BACKENDS}})
     with pytest.raises(StartError, match=r"none/shadow-proxy-.*No such file or directory: check who owns"):
-        run(settings, state, "shadow-proxy-000000")
+        run(settings, Sources(), state, "shadow-proxy-000000")

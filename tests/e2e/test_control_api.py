@@ -2,14 +2,18 @@
 
 import json
 import re
+import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.config.sources import Sources
 from tests.e2e.control_host import TOKEN, ControlHost
+from tests.kit.polling import wait_until
 from tests.unit.control.settings import settings
 
 SHADOW, PRIMARY = {"mode": "shadow"}, {"mode": "primary"}
@@ -252,6 +256,98 @@ def test_on_other_binds_all_but_health_needs_the_token(tmp_path: Path, *, open_m
             assert host.change("GET", path).status == 200
         assert host.ask("GET", "/metrics").status == (200 if open_metrics else 401)
         assert host.ask("GET", "/healthz").status == 200
+
+
+# Reading the configuration again
+
+
+RELOAD = "/api/v1/config/reload"
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Iterator[tuple[ControlHost, Path]]:
+    """A control whose configuration is a file."""
+    file = tmp_path / "shadow-proxy.yaml"
+    file.write_text(json.dumps(settings().model_dump(mode="json")))
+    with ControlHost(tmp_path, settings(), sources=Sources(file)) as started:
+        yield started, file
+
+
+def test_a_reload_reaches_every_peer_as_one_snapshot(configured: tuple[ControlHost, Path]) -> None:
+    host, file = configured
+    worker = host.connect()
+    before = worker.snapshot()
+    file.write_text(json.dumps(settings("ranker", "search").model_dump(mode="json")))
+    done = host.change("POST", RELOAD, {"reason": "one more"}).json
+    after = worker.snapshot()
+    assert done["after"]["snapshot"] == after.version == after.configuration == before.version + 1
+    assert after.settings == settings("ranker", "search")
+    assert done["settings"] == ["services.ranker", "services.search"]
+    assert host.ask("GET", "/api/v1/services/search").json["mode"] == "shadow"
+    assert host.change("POST", "/admin/flags?service=search", {"v2_enabled": False}).json["changed"]
+    assert worker.snapshot().modes["search"] == "primary"
+
+
+def test_the_same_configuration_is_a_snapshot_that_changes_nothing(configured: tuple[ControlHost, Path]) -> None:
+    host, _ = configured
+    done = host.change("POST", RELOAD).json
+    assert (done["changed"], done["settings"], done["undo"]) == (False, [], None)
+    assert done["after"]["snapshot"] == done["before"]["snapshot"] + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ("services: [", "2:1"),
+        ("&a services: *a", "1:1"),
+        ("services: !!python/object:os.system {}", "1:11"),
+        ("#" * ((1 << 20) + 1), ""),
+    ],
+    ids=["YAML", "anchor", "tag", "over 1 MiB"],
+)
+def test_what_cannot_be_read_is_refused_whole(configured: tuple[ControlHost, Path], content: str, where: str) -> None:
+    host, file = configured
+    file.write_text(content)
+    refused = host.change("POST", RELOAD)
+    assert (refused.status, refused.json["type"]) == (422, "/problems/config-refused")
+    assert refused.json["errors"][0]["place"].startswith(f"{file}:{where}" if where else str(file))
+    said = host.ask("GET", "/api/v1/status").json
+    assert (said["snapshot"], said["configuration"]["in_force"]) == (1, False)
+    newest = host.ask("GET", "/api/v1/audit", token=TOKEN).json["audit"][0]
+    assert (newest["route"], newest["result"]) == (f"POST {RELOAD}", "422 config-refused")
+
+
+def test_a_reload_that_asks_for_more_or_comes_late_is_refused(configured: tuple[ControlHost, Path]) -> None:
+    host, _ = configured
+    assert host.change("POST", RELOAD, {"file": "/etc/passwd"}).status == 422
+    assert host.change("POST", RELOAD, If_Match='"7"').status == 412
+    assert host.change("POST", RELOAD, If_Match='"1"').json["after"] == {"snapshot": 2}
+    assert host.ask("POST", RELOAD).status == 401
+
+
+def read_at(host: ControlHost) -> str:
+    return str(host.ask("GET", "/api/v1/status").json["configuration"]["read_at"])
+
+
+def is_read_since(host: ControlHost, before: str) -> bool:
+    return read_at(host) != before
+
+
+def test_a_signal_is_in_the_audit_log_whatever_came_of_it(configured: tuple[ControlHost, Path]) -> None:
+    host, file = configured
+    good = file.read_text()
+    for content in ("wrokers: 1", good):
+        file.write_text(content)
+        before = read_at(host)
+        host.process.send_signal(signal.SIGHUP)
+        wait_until(partial(is_read_since, host, before), "the configuration to be read")
+
+    def rows() -> list[tuple[str, str, str]]:
+        found = host.ask("GET", "/api/v1/audit", token=TOKEN).json["audit"]
+        return [(row["by"], row["route"], row["result"]) for row in reversed(found)]
+
+    refused = ("signal", "SIGHUP", "refused: 2 errors")
+    wait_until(lambda: rows() == [refused, ("signal", "SIGHUP", "applied")], "both rows")
 
 
 @pytest.mark.parametrize(

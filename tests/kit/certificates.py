@@ -1,6 +1,7 @@
-"""A certificate authority made for one test, and server certificates signed by it."""
+"""A certificate authority made for one test, certificates signed by it, and contexts for those who use them."""
 
 import shutil
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,8 @@ class Authority:
     def certificate(self) -> Path:
         return self.folder / "ca.pem"
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """A certificate for a DNS name or address, and its key."""
+    def sign(self, name: str, days: int = 2) -> tuple[Path, Path]:
+        """A certificate for a DNS name or address, and its key; the same files at each call, new in each."""
         kind = "IP" if name.replace(".", "").isdigit() else "DNS"
         (self.folder / "san.cnf").write_text(f"subjectAltName={kind}:{name}\n")
         _openssl(
@@ -41,10 +42,26 @@ class Authority:
         _openssl(
             self.folder,
             *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-days", "2", "-extfile", "san.cnf", "-out", f"{name}.pem"),
+            *("-days", str(days), "-extfile", "san.cnf", "-out", f"{name}.pem"),
         )
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
 
+    def server(self, name: str = "127.0.0.1", days: int = 2) -> ssl.SSLContext:
+        """What a server of this name needs."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.sign(name, days))
+        return context
+
+    def client(self, *protocols: str, certificate: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+        """What a client needs that trusts this authority and offers these protocols."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.check_hostname = False
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        if certificate is not None:
+            context.load_cert_chain(*certificate)
+        return context
+
 
 def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, umask=0o077)

@@ -62,6 +62,11 @@ class FakeClock:
         while self._ready:
             self._ready.popleft().fire()
 
+    def run_turn(self) -> None:
+        """Run what `call_soon` has collected by now, as one turn of a loop does; what that adds waits."""
+        for _ in range(len(self._ready)):
+            self._ready.popleft().fire()
+
     def advance(self, seconds: float) -> None:
         """Move time forward, stopping at every timer on the way."""
         assert seconds >= 0, f"a monotonic clock cannot go back by {-seconds} s"

@@ -17,7 +17,9 @@ _TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
 REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) (HTTP/1\.[01])" % _TOKEN)
 STATUS_LINE = re.compile(rb"(HTTP/1\.[01]) ([1-9][0-9]{2}) (%b)" % _TEXT)
 FIELD_LINE = re.compile(rb"(%b):[ \t]*(%b)" % (_TOKEN, _TEXT))
-CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;%b)?" % _TEXT)
+_EXTENSION_VALUE = rb'(?:%b|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*")' % _TOKEN
+_EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*%b)?" % (_TOKEN, _EXTENSION_VALUE)
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:%b)*[ \t]*" % _EXTENSION)
 CONTENT_LENGTH = re.compile(rb"[0-9]{1,19}")
 NO_CONTENT = 204
 NOT_MODIFIED = 304

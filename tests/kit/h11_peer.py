@@ -108,6 +108,11 @@ class H11Client:
         """The connection may carry another request."""
         return self._conversation.reusable
 
+    @property
+    def received(self) -> int:
+        """Bytes received so far."""
+        return len(self._conversation.wire.received)
+
     async def exchange(
         self, method: str, target: str, fields: Fields = ((b"Host", b"test"),), body: bytes = b""
     ) -> H11Response:
@@ -163,6 +168,16 @@ class H11Backend:
         for failure in failures:
             if exc_info[0] is None and isinstance(failure, Exception):
                 raise failure
+
+    @property
+    def accepted(self) -> int:
+        """Connections so far."""
+        return len(self._conversations)
+
+    @property
+    def open(self) -> int:
+        """Connections that have not ended."""
+        return sum(not task.done() for task in self._conversations)
 
     def _accept(self, wire: Wire) -> None:
         conversation = _Conversation(wire, h11.SERVER)

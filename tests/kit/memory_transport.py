@@ -198,6 +198,20 @@ class MemoryTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
 
+class _Socket:
+    """Takes the options a protocol sets: here `abort` is a reset whatever SO_LINGER says."""
+
+    def setsockopt(self, *_option: object) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return -1
+
+
+def _extra(own_name: tuple[str, int], peer_name: tuple[str, int]) -> dict[str, Any]:
+    return {"sockname": own_name, "peername": peer_name, "socket": _Socket()}
+
+
 def memory_pair(
     client: asyncio.Protocol, server: asyncio.Protocol, scheduler: Scheduler, *, piece: int | None = None
 ) -> tuple[MemoryTransport, MemoryTransport]:
@@ -205,8 +219,8 @@ def memory_pair(
     transport.
     """
     client_name, server_name = ("127.0.0.1", 50_000), ("127.0.0.1", 8_080)
-    near = MemoryTransport(client, scheduler, piece, {"sockname": client_name, "peername": server_name})
-    far = MemoryTransport(server, scheduler, piece, {"sockname": server_name, "peername": client_name})
+    near = MemoryTransport(client, scheduler, piece, _extra(client_name, server_name))
+    far = MemoryTransport(server, scheduler, piece, _extra(server_name, client_name))
     near._peer, far._peer = far, near
     scheduler.call_soon(client.connection_made, near)
     scheduler.call_soon(server.connection_made, far)

@@ -13,6 +13,7 @@ from tests.kit.watch import DEADLINE_S, DeadlineError
 
 T = TypeVar("T")
 PERIOD_S = 0.01
+SOON_S = 0.0005
 
 
 def wait_until(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
@@ -26,10 +27,15 @@ def wait_until(condition: Callable[[], T], what: str, deadline_s: float = DEADLI
 
 
 async def wait_until_async(condition: Callable[[], Awaitable[T]], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """`wait_until` for a condition that needs the loop, such as a scrape answered on it."""
+    """`wait_until` for a condition that needs the loop, such as a scrape answered on it.
+
+    What the loop itself brings about takes a turn or two, so the first looks come sooner.
+    """
     give_up = time.monotonic() + deadline_s
+    period_s = SOON_S
     while not (value := await condition()):
         if time.monotonic() >= give_up:
             raise DeadlineError(f"not within {deadline_s} s: {what}; last seen: {value!r}")
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(period_s)
+        period_s = min(2 * period_s, PERIOD_S)
     return value

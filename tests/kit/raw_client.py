@@ -1,10 +1,12 @@
 """A client that sends exactly the bytes it is told and reads responses with the kit's own strict reader."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable
 from typing import Self, TypeVar
 
 from tests.kit.framing import RawResponse, read_response
+from tests.kit.tls_wire import TlsWire
 from tests.kit.watch import DEADLINE_S, deadline
 from tests.kit.wire import Ending, Wire, bytewise, cut
 
@@ -22,9 +24,21 @@ class RawClient:
         self.deadline_s = deadline_s
 
     @classmethod
-    async def open(cls, port: int, host: str = "127.0.0.1", *, deadline_s: float = DEADLINE_S) -> Self:
+    async def open(
+        cls,
+        port: int,
+        host: str = "127.0.0.1",
+        *,
+        deadline_s: float = DEADLINE_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> Self:
+        """Connect; with `tls`, raises ssl.SSLError when there is no handshake."""
+        wire: Wire
         async with deadline(deadline_s, lambda: f"a connection to {host}:{port}"):
-            _, wire = await asyncio.get_running_loop().create_connection(Wire, host, port)
+            if tls is None:
+                _, wire = await asyncio.get_running_loop().create_connection(Wire, host, port)
+            else:
+                wire = await TlsWire.connect(host, port, tls)
         return cls(wire, deadline_s)
 
     async def __aenter__(self) -> Self:
@@ -32,6 +46,12 @@ class RawClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.abandon()
+
+    @property
+    def tls(self) -> TlsWire:
+        """What is known of its TLS."""
+        assert isinstance(self._wire, TlsWire), "opened without tls"
+        return self._wire
 
     @property
     def received(self) -> bytes:

@@ -7,12 +7,15 @@ error: see `connection.truncated`.
 """
 
 import asyncio
+import ssl
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Self
 
 from tests.kit.framing import RawRequest
 from tests.kit.script import answer, hang, stop_reading
 from tests.kit.scripted_connection import Script, ScriptedConnection
+from tests.kit.tls_wire import TlsWire
 from tests.kit.watch import DEADLINE_S, Watch, deadline
 from tests.kit.wire import Wire
 
@@ -20,16 +23,26 @@ OK = answer()
 
 
 class ScriptedBackend:
-    """`scripts` for the first requests, `default` for the rest, `on_connect` before anything is read."""
+    """`scripts` for the first requests, `default` for the rest, `on_connect` before anything is read.
+
+    With `tls` a connection counts from its handshake on.
+    """
 
     def __init__(
-        self, scripts: Iterable[Script] = (), *, default: Script = OK, on_connect: Script = (), port: int = 0
+        self,
+        scripts: Iterable[Script] = (),
+        *,
+        default: Script = OK,
+        on_connect: Script = (),
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = port
         self.connections: list[ScriptedConnection] = []
-        self._scripts = iter(list(scripts))
+        self._scripts = deque(scripts)
         self._default = default
         self._on_connect = on_connect
+        self._tls = tls
         self._watch = Watch()
         self._playing: set[asyncio.Task[None]] = set()
 
@@ -45,7 +58,7 @@ class ScriptedBackend:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Wire(self._accept), "127.0.0.1", self.port)
+        self._server = await loop.create_server(self._wire, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -59,6 +72,11 @@ class ScriptedBackend:
             await connection.wire.ended()
         if exc_info[0] is None:
             self._raise_first(failures)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is to be asked by TLS."""
+        return self._tls is not None
 
     @property
     def requests(self) -> list[RawRequest]:
@@ -80,6 +98,10 @@ class ScriptedBackend:
         await self._until(lambda: len(self.requests) >= count, f"{count} requests", deadline_s)
         return self.requests
 
+    def play_next(self, script: Script) -> None:
+        """Answer the next request by this script, before those still waiting for theirs."""
+        self._scripts.appendleft(script)
+
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; the open ones go on."""
         self._server.close()
@@ -87,6 +109,9 @@ class ScriptedBackend:
     @property
     def _request_lines(self) -> list[bytes]:
         return [head.start_line for connection in self.connections for head in connection.heads]
+
+    def _wire(self) -> Wire:
+        return Wire(self._accept) if self._tls is None else TlsWire(self._tls, None, self._accept)
 
     def _accept(self, wire: Wire) -> None:
         connection = ScriptedConnection(wire, self._watch)
@@ -96,7 +121,7 @@ class ScriptedBackend:
         self._watch.changed()
 
     def _next_script(self) -> Script:
-        return next(self._scripts, self._default)
+        return self._scripts.popleft() if self._scripts else self._default
 
     async def _until(self, condition: Callable[[], bool], what: str, deadline_s: float) -> None:
         async with deadline(deadline_s, lambda: f"{what} at the backend; {self._quote()}"):

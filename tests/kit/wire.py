@@ -159,7 +159,9 @@ class Wire(asyncio.Protocol):
     # --- acting
 
     async def send(self, data: bytes) -> None:
-        """Write and wait until the kernel has it all, or the connection is lost."""
+        """Write and wait until the kernel has it all, or the connection is lost; then it does nothing."""
+        if self.lost:
+            return
         self.transport.write(data)
         await self.until(lambda: self._flushed or self.lost)
 

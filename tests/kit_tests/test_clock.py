@@ -58,3 +58,13 @@ def test_ready_callbacks_run_without_time_passing() -> None:
 def test_clock_refuses_to_go_back() -> None:
     with pytest.raises(AssertionError, match="cannot go back"):
         FakeClock().advance(-1.0)
+
+
+def test_a_turn_runs_what_was_ready_and_not_what_that_adds() -> None:
+    clock, ran = FakeClock(), list[str]()
+    clock.call_soon(lambda: clock.call_soon(ran.append, "added"))
+    clock.call_soon(ran.append, "ready")
+    clock.run_turn()
+    assert ran == ["ready"]
+    clock.run_turn()
+    assert ran == ["ready", "added"]

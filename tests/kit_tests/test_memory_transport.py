@@ -251,6 +251,5 @@ async def test_pair_drives_protocols_on_a_real_loop(any_loop: asyncio.AbstractEv
 def test_addresses_are_told_like_a_socket_would() -> None:
     pair = Pair()
     assert pair.near.get_extra_info("peername") == pair.far.get_extra_info("sockname") == ("127.0.0.1", 8_080)
-    assert pair.near.get_extra_info("socket") is None
     assert pair.near.can_write_eof()
     assert pair.near.get_protocol() is pair.client

@@ -3,10 +3,11 @@
 import asyncio
 from concurrent.futures import Executor
 
-from proxy.config.models import Limits
+from proxy.config.models import BackendTls, Limits
 from proxy.config.units import Origin
 from proxy.core.message import Failure
 from proxy.http.backend_connection import BackendConnection
+from proxy.http.live_context import BackendContexts
 from proxy.http.pool import BackendPool
 from proxy.http.turn import Lane, Turn
 from proxy.http.upstream import DialTimeouts, Upstream
@@ -30,8 +31,8 @@ class Asker:
         self.heard.set_result(failure)
 
 
-def dialling(origin: Origin, executor: Executor) -> Upstream:
-    """An upstream with short timeouts, on the running loop."""
+def dialling(origin: Origin, executor: Executor, tls: BackendTls | None = None) -> Upstream:
+    """An upstream with short timeouts, on the running loop; `tls` is how an https origin is known."""
     return Upstream(
         origin=origin,
         limits=Limits(),
@@ -41,4 +42,6 @@ def dialling(origin: Origin, executor: Executor) -> Upstream:
         executor=executor,
         turn=Turn(asyncio.get_running_loop().call_soon),
         lane=Lane.SERVING,
+        tls=None if tls is None else BackendContexts().of(tls),
+        server_name="" if tls is None else tls.server_name or origin.host,
     )

@@ -20,15 +20,15 @@ from blockbuster import blockbuster_ctx
 from proxy.config.models import Mode, Settings
 from proxy.core.families import DROPPED, MIRRORS, PAIRS_OFFERED, REFUSED, REQUESTS
 from proxy.core.reasons import MirrorResult
-from proxy.http.connection import ClientConnection
 from proxy.http.turn import Turn
 from proxy.http.upstream import Upstream
 from proxy.ipc.frames import FrameReader, frame
 from proxy.ipc.messages import Hello, Snapshot, encode
-from proxy.ipc.pairs import Pair, decode_pair
+from proxy.ipc.pairs import Pair, decode_line
 from proxy.worker.app import DataPlane
 from proxy.worker.budget import ByteBudget
 from proxy.worker.judge_link import JudgeLink
+from proxy.worker.listener import Listener
 from tests.kit.framing import RawResponse
 from tests.kit.polling import wait_until_async
 from tests.kit.raw_client import RawClient
@@ -49,8 +49,7 @@ FORWARDED = [
 """What the proxy adds to a request for the host `a`."""
 TITLES = {
     400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    413: "Request Entity Too Large",
-    414: "URI Too Long", 431: "Request Header Fields Too Large",
+    413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large",
     500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
     503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported", 508: "Loop Detected",
 }  # fmt: skip
@@ -105,43 +104,49 @@ class Rig:
         self.pairs: list[Pair] = []
         self.port = 0
         self.plane: DataPlane
+        self.listener: Listener
         self.primary: ScriptedBackend
         self.candidate: ScriptedBackend
 
     async def start(
         self,
         *scripts: Script,
-        primary: ScriptedBackend | int | None = None,
-        candidate: ScriptedBackend | int | None = None,
+        primary: ScriptedBackend | int | str | None = None,
+        candidate: ScriptedBackend | int | str | None = None,
         mode: Mode = Mode.SHADOW,
         service: dict[str, Any] | None = None,
         backends: dict[str, Any] | None = None,
-        judge: bool = True,
+        of_primary: dict[str, Any] | None = None,
+        of_candidate: dict[str, Any] | None = None,
+        has_judge: bool = True,
+        instance: str = INSTANCE,
         **settings: Any,
     ) -> None:
         """Start both backends and the proxy.
 
-        `scripts` are the primary's; a port stands for a backend too; `backends` are settings of both.
+        `scripts` are the primary's; a port or a url stands for a backend too; `backends` are settings of both,
+        `of_primary` and `of_candidate` of one.
         """
         self._stack.enter_context(blockbuster_ctx())
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._raised.append(context))
-        primary_port = await self._backend("primary", ScriptedBackend(scripts) if primary is None else primary)
-        candidate_port = await self._backend("candidate", ScriptedBackend() if candidate is None else candidate)
+        primary_url = await self._backend("primary", ScriptedBackend(scripts) if primary is None else primary)
+        candidate_url = await self._backend("candidate", ScriptedBackend() if candidate is None else candidate)
+        both = backends or {}
         configured = Settings.model_validate(
             {
                 **settings,
                 "services": {
                     "ranker": {
                         **(service or {}),
-                        "primary": {"version": "v1", "url": f"http://127.0.0.1:{primary_port}", **(backends or {})},
-                        "candidate": {"version": "v2", "url": f"http://127.0.0.1:{candidate_port}", **(backends or {})},
+                        "primary": {"version": "v1", "url": primary_url, **both, **(of_primary or {})},
+                        "candidate": {"version": "v2", "url": candidate_url, **both, **(of_candidate or {})},
                     }
                 },
             }
         )
-        await self._run_plane(configured, mode)
-        if judge:
+        await self._run_plane(configured, mode, instance)
+        if has_judge:
             await self.connect_judge()
 
     async def client(self, **options: Any) -> RawClient:
@@ -212,7 +217,7 @@ class Rig:
     async def _take_pairs(self, judge: socket.socket) -> None:
         reader = FrameReader()
         while data := await asyncio.get_running_loop().sock_recv(judge, 1 << 18):
-            self.pairs += [decode_pair(payload) for payload in reader.feed(data)]
+            self.pairs += [said for said in map(decode_line, reader.feed(data)) if isinstance(said, Pair)]
 
     async def lose_judge(self) -> None:
         """The judge dies."""
@@ -224,32 +229,38 @@ class Rig:
 
     # --- inside
 
-    async def _backend(self, name: str, backend: ScriptedBackend | int) -> int:
-        if isinstance(backend, int):
+    async def _backend(self, name: str, backend: ScriptedBackend | int | str) -> str:
+        """Start it if it is to be started; its url."""
+        if isinstance(backend, str):
             return backend
+        if isinstance(backend, int):
+            return f"http://127.0.0.1:{backend}"
         setattr(self, name, await self._stack.enter_async_context(backend))
-        return backend.port
+        return f"{'https' if backend.is_tls else 'http'}://127.0.0.1:{backend.port}"
 
-    async def _run_plane(self, configured: Settings, mode: Mode) -> None:
+    async def _run_plane(self, configured: Settings, mode: Mode, instance: str) -> None:
         loop = asyncio.get_running_loop()
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self._directory / "judge.sock"))
         listener.listen(4)
         link = JudgeLink(loop, listener, configured.judge.queue, ByteBudget(configured.mirror_budget))
-        self.plane = plane = DataPlane("worker-0", INSTANCE, configured, link, Turn(loop.call_soon))
+        self.plane = plane = DataPlane("worker-0", instance, configured, link, Turn(loop.call_soon))
         plane.adopt(Snapshot(1, configured, {"ranker": mode}))
-        server = await loop.create_server(lambda: ClientConnection(plane), "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        clients = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = clients.getsockname()[1]
+        self.listener = Listener(clients, plane)
+        await self.listener.open()
         ticker = loop.create_task(self._tick())
-        self._stack.push_async_callback(self._end_plane, server, ticker, listener)
+        self._stack.push_async_callback(self._end_plane, ticker, listener)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)  # the worker's own tick, only finer
             self.plane.tick(monotonic(), 0.0)
+            self.listener.tick(monotonic())
 
-    async def _end_plane(self, server: asyncio.Server, ticker: asyncio.Task[None], listener: socket.socket) -> None:
-        server.close()
+    async def _end_plane(self, ticker: asyncio.Task[None], listener: socket.socket) -> None:
+        await self.listener.close()
         try:
             await self._leave_nothing()
         finally:

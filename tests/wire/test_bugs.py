@@ -30,6 +30,7 @@ async def healthy(rig: Rig, monkeypatch: pytest.MonkeyPatch, bugs: int = 1) -> N
     monkeypatch.undo()
 
 
+@pytest.mark.interpreted
 async def test_a_bug_while_an_answer_is_kept(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.start(respond(sized(b"1")), candidate=ScriptedBackend.mute())
     monkeypatch.setattr(Capture, "take", broken)
@@ -44,6 +45,7 @@ async def test_a_bug_while_an_answer_is_kept(rig: Rig, monkeypatch: pytest.Monke
     await rig.plane.drain(0.0, 0.0)
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("last", ["answered", "mirrored"])
 async def test_a_bug_while_a_pair_is_offered(rig: Rig, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
     release = asyncio.Event()
@@ -65,6 +67,7 @@ async def test_a_bug_while_a_pair_is_offered(rig: Rig, monkeypatch: pytest.Monke
     await rig.until(lambda: len(rig.pairs) == 1, "the next pair")
 
 
+@pytest.mark.interpreted
 async def test_a_bug_as_the_answer_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.start(respond(sized(b"1")))
     monkeypatch.setattr(Exchange, "on", broken_on(Event.SERVED))
@@ -77,6 +80,7 @@ async def test_a_bug_as_the_answer_ends(rig: Rig, monkeypatch: pytest.MonkeyPatc
     await rig.until(lambda: len(rig.pairs) == 1, "the next pair")
 
 
+@pytest.mark.interpreted
 async def test_a_bug_as_the_client_leaves(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.start(primary=ScriptedBackend([(wait_for(asyncio.Event()),)], default=answer()))
     monkeypatch.setattr(Exchange, "on", broken_on(Event.CLIENT_GONE))

@@ -89,8 +89,9 @@ async def test_an_upload_waits_for_a_backend_that_stops_reading_in_the_middle(ri
     sending = asyncio.create_task(
         client.send(request(b"POST /", b"Content-Length: %d" % (32 * MIB), body=b"x" * (32 * MIB)))
     )
-    await rig.until(lambda: rig.plane.connections and _connection(rig)._paused, "the client to be paused")
-    (backend,) = rig.plane.services[0].serving.connections
+    serving = rig.plane.services[0].serving
+    await rig.until(lambda: serving.connections and _connection(rig)._paused, "the client to be paused")
+    (backend,) = serving.connections
     assert backend._transport is not None
     await rig.settled(backend._transport.get_write_buffer_size)
     assert backend._transport.get_write_buffer_size() < 2 * MIB

@@ -13,6 +13,7 @@ from proxy.control.evidence_store import EvidenceStore
 from proxy.control.links import Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
+from proxy.control.reload import Reloader
 from proxy.control.snapshots import Snapshots
 from proxy.control.state import Asked, State
 
@@ -24,13 +25,18 @@ _TRUTHS = {"": True, "true": True, "1": True, "false": False, "0": False}
 class Control:
     """What handlers reach."""
 
-    settings: Settings
     snapshots: Snapshots
     state: State
     evidence: EvidenceStore
     links: Links
     readiness: Readiness
+    reloader: Reloader
     build: Build
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.snapshots.current.settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ async def change(control: Control, call: Call, service: str, to: ServiceState) -
     try:
         done = await control.snapshots.change(service, to, asked)
     except OvertakenError:
-        raise Problem(409, "overtaken", "A less bold change came meanwhile and holds.") from None
+        why = "A less bold change, or another configuration, came meanwhile and holds."
+        raise Problem(409, "overtaken", why) from None
     except NotStoredError as refused:
         held = (
             f"mode {to.mode} is in force, but a restart would not remember it; storing is tried again"

@@ -12,7 +12,7 @@ from proxy.control.api.flags import check_share, mode_asked_for
 from proxy.control.api.problems import Problem, answer, plain
 from proxy.control.metrics import Exposition
 from proxy.control.state import ServiceState
-from proxy.control.status import service_status, status
+from proxy.control.status import configuration, service_status, status
 
 MAX_AUDIT_ROWS = 500
 _AUDIT_ROWS = 50
@@ -32,7 +32,13 @@ async def readyz(control: Control, _call: Call) -> web.Response:
 
 async def metrics(control: Control, call: Call) -> web.Response:
     """`GET /metrics`."""
-    scrape = Exposition(control.settings, control.evidence.published, control.snapshots.current.modes, control.build)
+    scrape = Exposition(
+        control.settings,
+        control.evidence.published,
+        control.snapshots.current.modes,
+        control.reloader.last,
+        control.build,
+    )
     text, content_type = await asyncio.to_thread(scrape.render, call.accept)
     return plain(text, content_type)
 
@@ -41,9 +47,8 @@ async def get_status(control: Control, _call: Call) -> web.Response:
     """`GET /api/v1/status`."""
     published = control.evidence.published
     uptime = time.time() - (published.processes.started_at or control.build.started_at)
-    return answer(
-        status(control.snapshots.current, published, control.build.version, max(0.0, uptime), control.links.refused)
-    )
+    said = status(control.snapshots.current, published, control.build.version, max(0.0, uptime), control.links.refused)
+    return answer({**said, "configuration": configuration(control.snapshots.current, control.reloader.last)})
 
 
 async def get_service(control: Control, call: Call) -> web.Response:
@@ -63,6 +68,39 @@ async def put_mode(control: Control, call: Call) -> web.Response:
         check_share(call.body["share"], control.settings.services[name])
     latched = control.snapshots.states[name].latched and mode is Mode.PRIMARY
     return answer(await change(control, call, name, ServiceState(mode, latched)))
+
+
+async def reload(control: Control, call: Call) -> web.Response:
+    """`POST /api/v1/config/reload` `{"reason": "…"}`: reads file, environment and flags again.
+
+    Raises Problem: 422 names every error, and the configuration in force stays; 412 for a stale If-Match.
+    """
+    unknown = call.body.keys() - {"reason"}
+    if unknown:
+        raise Problem(422, "invalid-request", f"Unknown: {', '.join(sorted(unknown))}. Nothing was applied.")
+    in_force = control.snapshots.current.version
+    if call.if_match not in {None, "*", str(in_force)}:
+        raise Problem(412, "stale-snapshot", f"The snapshot in force is {in_force}; nothing was applied.")
+    asked = call.asked
+    done = await (control.reloader.try_out() if call.dry_run else control.reloader.reload(asked))
+    reading = done.reading
+    if reading.problems:
+        detail = "Nothing was applied; the configuration in force stays."
+        raise Problem(422, "config-refused", detail, errors=reading.errors)
+    if not reading.is_successful:
+        raise Problem(503, "not-stored", f"{reading.refusal}; nothing was applied.")
+    keys = {
+        "changed": bool(done.changed),
+        "before": {"snapshot": done.version_before},
+        "after": {"snapshot": done.version_after},
+        "by": call.who,
+        "reason": asked.reason,
+        "audit_id": done.audit_id,
+        "undo": None,
+        "settings": done.changed,
+        "needs_restart": reading.needs_restart,
+    }
+    return answer({**keys, "dry_run": True} if call.dry_run else keys)
 
 
 async def get_audit(control: Control, call: Call) -> web.Response:

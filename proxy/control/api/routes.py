@@ -53,6 +53,7 @@ ROUTES = (
     Route("GET", "/api/v1/status", Access.READ, native.get_status),
     Route("GET", "/api/v1/services/{service}", Access.READ, native.get_service),
     Route("PUT", "/api/v1/services/{service}/mode", Access.CHANGE, native.put_mode),
+    Route("POST", "/api/v1/config/reload", Access.CHANGE, native.reload),
     Route("GET", "/api/v1/audit", Access.STORED, native.get_audit),
     *(Route("GET", f"{prefix}/flags", Access.READ, runbook.get_flags) for prefix in RUNBOOK_PREFIXES),
     *(Route("POST", f"{prefix}/flags", Access.CHANGE, runbook.post_flags) for prefix in RUNBOOK_PREFIXES),

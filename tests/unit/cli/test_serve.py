@@ -1,6 +1,7 @@
 import re
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from proxy.cli.main import main
 from proxy.cli.serve import House, ready_json, ready_lines
 from proxy.config.flags import Flags
 from proxy.config.load import load
+from proxy.config.models import ListenerTls
 from proxy.config.token import EnsuredToken
 from tests.kit.processes import Process
 from tests.unit.config.writing import MINIMAL, write
@@ -69,6 +71,16 @@ def test_commands_to_paste_carry_what_leads_here(home: Path) -> None:
     open_house = House(exposed, home, "shadow-proxy-000000", elsewhere)
     *_, following = ready_lines(open_house, "127.0.0.1:1", "0.0.0.0:8081", {"default": "shadow"})
     assert following == "Next: shadow-proxy status --token-file /state/admin-token"
+
+
+def test_clients_are_told_to_come_by_tls_where_they_must(home: Path) -> None:
+    token = EnsuredToken(home / "token", made=False, token="7c1e")
+    plain = house(token)
+    tls = ListenerTls(certificate="cert.pem", key="key.pem")
+    served = replace(plain, settings=plain.settings.model_copy(update={"tls": tls}))
+    lines = ready_lines(served, "127.0.0.1:1", "127.0.0.1:2", {"default": "shadow"})
+    assert lines[0] == "clients    https://127.0.0.1:1"
+    assert "Try:  curl https://127.0.0.1:1/" in lines
 
 
 def test_the_json_line_never_holds_the_token() -> None:

@@ -6,7 +6,16 @@ import pytest
 from proxy.control.database import Database, open_database
 from proxy.control.evidence_store import EvidenceStore
 from proxy.core.evidence import Report
-from proxy.core.families import COMPARISONS, DROPPED, MIRROR_IN_FLIGHT, MIRRORS, PAIRS_OFFERED, REQUESTS
+from proxy.core.families import (
+    COMPARISONS,
+    DROPPED,
+    GREETINGS,
+    MIRROR_IN_FLIGHT,
+    MIRRORS,
+    PAIRS_JUDGED,
+    PAIRS_OFFERED,
+    REQUESTS,
+)
 from proxy.core.tally import Tally
 from proxy.ipc.messages import Hello
 from tests.unit.control.settings import settings
@@ -22,9 +31,11 @@ def worker(requests: int, *, judge: str = "j1", offered: int | None = None, inca
     return Report("worker-0", incarnation, tally)
 
 
-def judge(verdicts: int, incarnation: str = "j1") -> Report:
+def judge(verdicts: int, incarnation: str = "j1", worker: str = "w1") -> Report:
     tally = Tally()
     tally.count(COMPARISONS, ("ranker", "score", "match"), verdicts)
+    tally.count(PAIRS_JUDGED, ("ranker", "score", "v1", "2xx", worker), verdicts)
+    tally.count(GREETINGS, ("worker-0", worker))
     return Report("judge-0", incarnation, tally)
 
 
@@ -98,7 +109,7 @@ async def test_counters_go_on_over_runs_and_earlier_runs_are_folded_once(house: 
         house.restart(run)
         assert house.tally.total(REQUESTS) == 10
         assert house.tally.by(DROPPED, "reason")["judge_lost"] == 3
-    await house.hear(worker(5, judge="j2", incarnation="w2"), judge(5, "j2"))
+    await house.hear(worker(5, judge="j2", incarnation="w2"), judge(5, "j2", "w2"))
     assert house.tally.total(REQUESTS) == 15
     assert house.tally.total(MIRRORS) == house.tally.total(COMPARISONS) + house.tally.total(DROPPED)
 

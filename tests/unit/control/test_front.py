@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.config.sources import Sources
 from proxy.control.api import front, server
 from proxy.control.api.auth import Token
 from proxy.control.api.call import Control
@@ -24,6 +25,7 @@ from proxy.control.evidence_store import EvidenceStore
 from proxy.control.links import Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
+from proxy.control.reload import Reloader
 from proxy.control.snapshots import Snapshots
 from proxy.control.state import State
 from proxy.ipc.messages import Snapshot
@@ -64,13 +66,14 @@ async def admin_port(directory: Path) -> AsyncIterator[Admin]:
     configured, database = settings(), open_database(directory / "state")
     admin = Admin(database, State(database, "run-1"))
     evidence = EvidenceStore(database, configured, "run-1", directory / "processes.json")
+    snapshots = Snapshots(configured, admin.state, admin.publish, admin.state.boot(), "run-1")
     control = Control(
-        configured,
-        Snapshots(configured, admin.state, admin.publish, admin.state.boot(), "run-1"),
+        snapshots,
         admin.state,
         evidence,
         Links(evidence),
         Readiness(configured, frozenset),
+        Reloader(Sources(), directory, snapshots, admin.state, evidence.configure),
         Build("0", "3", 0.0),
     )
     listener = socket.create_server(("127.0.0.1", 0))

@@ -7,6 +7,7 @@ from proxy.control.evidence_store import Published
 from proxy.control.label_sets import known
 from proxy.control.metrics import DELTA_EDGES, RATIO_EDGES, SECONDS_EDGES, Build, Exposition
 from proxy.control.processes import Process, Processes
+from proxy.control.reload import Reading
 from proxy.core.families import BACKEND_DURATION, COMPARISONS, DELTA, DROPPED, FAMILIES, LATENCY_RATIO, REQUESTS
 from proxy.core.tally import Tally
 from tests.kit.metrics import Metrics, balanced, parse
@@ -14,12 +15,15 @@ from tests.unit.control.settings import service, settings
 
 UP = Processes(1.0, (Process("worker-0", "w1", up=True, restarts=0), Process("judge-0", "j1", up=False, restarts=3)))
 
+READ = Reading(99.5)
 
-def text(*tallies: Tally, accept: str = "") -> str:
+
+def text(*tallies: Tally, accept: str = "", reading: Reading = READ) -> str:
     total = known(settings())
     for tally in tallies:
         total.add(tally)
-    scrape = Exposition(settings(), Published(total, UP), {"ranker": Mode.SHADOW}, Build("0.1.0", "3.11.7", 12.0))
+    published, build = Published(total, UP), Build("0.1.0", "3.11.7", 12.0)
+    scrape = Exposition(settings(), published, {"ranker": Mode.SHADOW}, reading, build)
     return scrape.render(accept)[0].decode()
 
 
@@ -45,6 +49,13 @@ def test_every_exported_family_is_declared_with_its_suffix() -> None:
             suffix = "_total" if family.kind.value == "counter" else ""
             assert family.name + suffix in names
     assert not any("pairs_offered" in name or "difference_paths" in name for name in names)
+
+
+@pytest.mark.parametrize(("reading", "successful"), [(READ, 1.0), (Reading(99.5, refusal="1 error"), 0.0)])
+def test_it_is_told_whether_the_configuration_read_last_is_in_force(reading: Reading, successful: float) -> None:
+    metrics = parse(text(reading=reading))
+    assert metrics.total("shadow_config_last_reload_successful") == successful
+    assert metrics.total("shadow_config_last_reload_timestamp_seconds") == 99.5
 
 
 def test_label_sets_known_from_the_settings_are_there_at_zero() -> None:
@@ -74,6 +85,7 @@ def test_reasons_that_nothing_gives_yet_have_no_series_until_something_does() ->
         "method",
         "endpoint_off",
         "not_sampled",
+        "upgrade",
         "loop",
         "draining",
     }

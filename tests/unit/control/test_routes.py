@@ -10,6 +10,7 @@ TABLE = [
     ("GET", "/api/v1/status", Access.READ),
     ("GET", "/api/v1/services/ranker", Access.READ),
     ("PUT", "/api/v1/services/ranker/mode", Access.CHANGE),
+    ("POST", "/api/v1/config/reload", Access.CHANGE),
     ("GET", "/api/v1/audit", Access.STORED),
     *[
         (method, f"{prefix}/{call}", access)

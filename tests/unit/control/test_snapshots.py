@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.models import Mode, Settings
 from proxy.control.database import Database, StateError, open_database
-from proxy.control.snapshots import NotStoredError, OvertakenError, Snapshots, boot_states
+from proxy.control.snapshots import NotStoredError, OvertakenError, Snapshots, boot_states, reread_states
 from proxy.control.state import Asked, Decision, ServiceState, State, Stored
 from proxy.ipc.messages import Snapshot
 from tests.kit.polling import wait_until_async
@@ -84,6 +84,95 @@ def decided(mode: Mode, run: str = "earlier", *, latched: bool = False) -> Store
 )
 def test_a_boot_takes_the_safer_of_stored_and_configured(configured: str, stored: Stored, starts: ServiceState) -> None:
     assert boot_states(settings(mode=configured), stored, "run-1") == {"ranker": starts}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "in_force", "decided", "expected"),
+    [
+        ("shadow", "shadow", PRIMARY, PRIMARY, PRIMARY),
+        ("primary", "primary", SHADOW, SHADOW, SHADOW),
+        ("primary", "shadow", PRIMARY, None, SHADOW),
+        ("shadow", "primary", SHADOW, None, PRIMARY),
+        ("shadow", "primary", SHADOW, SHADOW, PRIMARY),
+        ("primary", "shadow", PRIMARY, SHADOW, SHADOW),
+        ("primary", "shadow", PRIMARY, PRIMARY, PRIMARY),
+        ("primary", "shadow", KILLED, KILLED, KILLED),
+    ],
+    ids=["same, off", "same, on", "on", "off", "off beats a decision", "on again", "decided off", "killed"],
+)
+def test_a_configuration_read_again_changes_a_mode_only_if_it_says_another_one(
+    before: str, after: str, in_force: ServiceState, decided: ServiceState | None, expected: ServiceState
+) -> None:
+    decisions = {"ranker": decided} if decided else {}
+    states = reread_states(settings(mode=before), settings(mode=after), {"ranker": in_force}, decisions)
+    assert states == {"ranker": expected}
+
+
+def test_a_new_service_starts_in_the_safer_of_its_mode_and_what_was_decided_about_it() -> None:
+    both = settings("ranker", "search")
+    states = reread_states(settings("ranker"), both, {"ranker": SHADOW}, {"search": PRIMARY})
+    assert states == {"ranker": SHADOW, "search": PRIMARY}
+    assert reread_states(both, settings("ranker"), states, {"search": PRIMARY}) == {"ranker": SHADOW}
+
+
+async def test_another_configuration_is_one_new_snapshot(desk: Desk) -> None:
+    said: list[str] = []
+    both = settings("ranker", "search", mode="primary")
+    keep, adopt = (lambda: said.append("kept"), lambda adopted: said.append(f"adopted {len(adopted.services)}"))
+    audit_id = await desk.snapshots.reread(both, ASKED, keep, adopt)
+    assert said == ["kept", "adopted 2"]
+    first, second = desk.published
+    assert (second.version, second.configuration, second.settings) == (2, 2, both)
+    assert (first.configuration, second.modes) == (1, {"ranker": Mode.PRIMARY, "search": Mode.PRIMARY})
+    (row,) = await desk.state.audit(1, None)
+    assert (row["audit_id"], row["before"], row["after"]) == (audit_id, {"snapshot": 1}, {"snapshot": 2})
+
+
+async def test_a_configuration_the_disk_refuses_changes_nothing(desk: Desk) -> None:
+    desk.refuse_writes(refuse=True)
+    with pytest.raises(NotStoredError):
+        await desk.snapshots.reread(settings("other"), ASKED, lambda: None, lambda _: None)
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    desk.refuse_writes(refuse=False)
+    with pytest.raises(OSError, match="No space"):
+        await desk.snapshots.reread(settings("other"), ASKED, full, lambda _: None)
+    assert [list(snapshot.modes) for snapshot in desk.published] == [["ranker"]]
+
+
+async def test_a_kill_switch_pulled_while_a_configuration_is_stored_holds(desk: Desk) -> None:
+    with desk.slow_disk():
+        reread = asyncio.create_task(desk.snapshots.reread(settings(workers=1), ASKED, lambda: None, lambda _: None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        kill = asyncio.create_task(desk.snapshots.change("ranker", KILLED, ASKED))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert desk.modes[-1] is Mode.PRIMARY
+    await reread
+    await kill
+    assert desk.snapshots.states == {"ranker": KILLED}
+    assert desk.stored() == KILLED
+
+
+async def test_a_change_of_a_service_that_another_configuration_removed_is_overtaken(desk: Desk) -> None:
+    await desk.snapshots.reread(settings("other"), ASKED, lambda: None, lambda _: None)
+    with pytest.raises(OvertakenError):
+        await desk.snapshots.change("ranker", PRIMARY, ASKED)
+
+
+async def test_a_restart_after_a_configuration_was_read_again_takes_the_safer_mode(tmp_path: Path) -> None:
+    first = Desk(tmp_path, settings(mode="primary"))
+    await first.snapshots.change("ranker", SHADOW, ASKED)
+    await first.snapshots.reread(settings(mode="shadow"), ASKED, lambda: None, lambda _: None)
+    await first.snapshots.reread(settings(mode="primary"), ASKED, lambda: None, lambda _: None)
+    first.database.close()
+    again = Desk(tmp_path, settings(mode="primary"))
+    assert again.modes == [Mode.PRIMARY]
+    assert again.snapshots.current.version > first.snapshots.current.version
+    again.database.close()
 
 
 async def test_a_change_is_stored_published_and_numbered(desk: Desk) -> None:

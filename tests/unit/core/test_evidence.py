@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest  # type: ignore[import-untyped]  # scipy comes without types
 
 from proxy.core.evidence import Report, agreement, fold, wilson
-from proxy.core.families import COMPARISONS, DROPPED, MIRROR_IN_FLIGHT, MIRRORS, PAIRS_OFFERED, REQUESTS
+from proxy.core.families import (
+    COMPARISONS,
+    DROPPED,
+    GREETINGS,
+    MIRROR_IN_FLIGHT,
+    MIRRORS,
+    PAIRS_JUDGED,
+    PAIRS_OFFERED,
+    REQUESTS,
+)
 from proxy.core.tally import Tally
 
 
@@ -19,48 +28,99 @@ def compared(**verdicts: int) -> Tally:
 
 
 @dataclass
-class Household:
-    """A worker and its judges, counting as they do; `reported` are the newest reports control has heard."""
+class Life:
+    """One incarnation of a process: what it has counted, and its newest report, which may be older."""
 
-    worker: Tally = field(default_factory=Tally)
-    judge: Tally = field(default_factory=Tally)
-    judges: int = 0
-    lost: int = 0
-    reported: dict[str, Report] = field(default_factory=dict)
-
-    @property
-    def judge_name(self) -> str:
-        return f"judge#{self.judges}"
-
-    def request(self, fate: str) -> None:
-        self.worker.count(REQUESTS, ("ranker", "score", "v1", "2xx"))
-        if fate == "not":
-            self.worker.count(MIRRORS, ("ranker", "score", "mode"))
-            return
-        self.worker.count(MIRRORS, ("ranker", "score", "mirrored"))
-        if fate == "dropped":
-            self.worker.count(DROPPED, ("ranker", "too_large"))
-        elif fate in {"judged", "pending"}:
-            self.worker.count(PAIRS_OFFERED, ("ranker", self.judge_name))
-            if fate == "judged":
-                self.judge.count(COMPARISONS, ("ranker", "score", "match"))
+    process: str
+    incarnation: str
+    tally: Tally = field(default_factory=Tally)
+    reported: Tally | None = None
+    pending: list[str] = field(default_factory=list)
+    """Pairs on their way to this judge, by worker."""
 
     def report(self) -> None:
-        for process, incarnation, tally in (
-            ("worker-0", "worker", self.worker),
-            ("judge-0", self.judge_name, self.judge),
-        ):
-            copy = Tally()
-            copy.add(tally)
-            self.reported[incarnation] = Report(process, incarnation, copy)
-
-    def judge_dies(self) -> None:
-        self.judges += 1
-        self.judge = Tally()
+        self.reported = Tally()
+        self.reported.add(self.tally)
 
 
-fates = st.sampled_from(["not", "dropped", "judged", "pending", "in_flight"])
-lives = st.lists(fates | st.just("judge dies"), max_size=60)
+class Household:
+    """A worker and its judge, counting and dying as they do, and what control makes of their reports."""
+
+    def __init__(self) -> None:
+        self.lives: list[Life] = []
+        self.worker = self._born("worker-0")
+        self.judge = self._born("judge-0")
+        self._meet()
+
+    def _born(self, process: str) -> Life:
+        life = Life(process, f"{process}:{len(self.lives):04}")
+        self.lives.append(life)
+        return life
+
+    def _meet(self) -> None:
+        labels = ("worker-0", self.worker.incarnation)
+        if labels not in self.judge.tally.counts.get(GREETINGS.name, {}):
+            self.judge.tally.count(GREETINGS, labels)
+
+    def happens(self, event: str) -> None:
+        match event:
+            case "judge":
+                self._judges()
+            case "worker reports":
+                self.worker.report()
+            case "judge reports":
+                self.judge.report()
+            case "worker dies":
+                self._judges()  # it reads the line to its end, and then meets the next one
+                self.worker = self._born("worker-0")
+                self._meet()
+            case "judge dies":
+                self.judge = self._born("judge-0")
+                self._meet()
+            case fate:
+                self._request(fate)
+
+    def _request(self, fate: str) -> None:
+        if fate == "dropped before its end":  # its client is still being answered
+            self.worker.tally.count(DROPPED, ("ranker", "in_flight_full"))
+            return
+        code = "5xx" if fate == "failed" else "2xx"
+        self.worker.tally.count(REQUESTS, ("ranker", "score", "v1", code))
+        if fate == "not mirrored":
+            self.worker.tally.count(MIRRORS, ("ranker", "score", "mode"))
+            return
+        self.worker.tally.count(MIRRORS, ("ranker", "score", "mirrored"))
+        if fate == "dropped":
+            self.worker.tally.count(DROPPED, ("ranker", "too_large"))
+        elif fate in {"offered", "failed"}:
+            self.worker.tally.count(PAIRS_OFFERED, ("ranker", self.judge.incarnation))
+            self.judge.pending.append(code)
+
+    def _judges(self) -> None:
+        for code in self.judge.pending:
+            self.judge.tally.count(COMPARISONS, ("ranker", "score", "match"))
+            self.judge.tally.count(PAIRS_JUDGED, ("ranker", "score", "v1", code, self.worker.incarnation))
+        self.judge.pending.clear()
+
+    def quiet(self) -> None:
+        """Nothing is under way any more, and everybody who lives has said so."""
+        self._judges()
+        for life in (self.worker, self.judge):
+            life.report()
+
+    @property
+    def reports(self) -> list[Report]:
+        return [
+            Report(life.process, life.incarnation, life.reported) for life in self.lives if life.reported is not None
+        ]
+
+    def folded(self) -> Tally:
+        return fold(self.reports, frozenset({self.worker.incarnation, self.judge.incarnation}))
+
+
+fates = ["not mirrored", "dropped", "offered", "offered", "failed", "in flight"]
+deeds = ["judge", "worker reports", "judge reports", "worker dies", "judge dies"]
+lives = st.lists(st.sampled_from(fates + deeds), max_size=60)
 
 
 def assert_identities(total: Tally) -> None:
@@ -70,105 +130,94 @@ def assert_identities(total: Tally) -> None:
 
 
 @given(lives)
-def test_when_all_are_gone_every_mirrored_request_is_a_verdict_or_a_drop(life: list[str]) -> None:
+def test_whoever_died_the_identities_hold_once_nothing_is_under_way(life: list[str]) -> None:
     household = Household()
     for event in life:
-        if event == "judge dies":
-            household.report()
-            household.judge_dies()
-        else:
-            household.request(event)
-    household.report()
-    assert_identities(fold(household.reported.values(), frozenset()))
+        if event != "in flight":
+            household.happens(event)
+    household.quiet()
+    assert_identities(household.folded())
+
+
+@given(st.lists(st.sampled_from([*fates, *deeds, "dropped before its end"]), max_size=60))
+def test_when_all_are_gone_the_identities_hold_whatever_was_under_way(life: list[str]) -> None:
+    household = Household()
+    for event in life:
+        household.happens(event)
+    assert_identities(fold(household.reports, frozenset()))
 
 
 @given(lives)
-def test_pairs_lost_with_a_judge_are_counted_as_soon_as_it_is_gone(life: list[str]) -> None:
-    household, pending, lost = Household(), 0, 0
-    for event in life:
-        if event == "judge dies":
-            household.report()
-            household.judge_dies()
-            lost, pending = lost + pending, 0
-        else:
-            household.request(event)
-            pending += event == "pending"
-    household.report()
-    total = fold(household.reported.values(), frozenset({"worker", household.judge_name}))
-    assert total.total(DROPPED, reason="judge_lost") == lost
+def test_nothing_that_was_counted_is_ever_taken_back(life: list[str]) -> None:
+    household = Household()
+    before: dict[str, dict[tuple[str, ...], int]] = {}
+    for event in [*life, "worker dies", "judge reports"]:
+        household.happens(event)
+        total = household.folded()
+        for name, table in before.items():
+            for labels, count in table.items():
+                assert total.counts.get(name, {}).get(labels, 0) >= count, (event, name, labels)
+        before = total.counts
+    total = fold(household.reports, frozenset())
+    for name, table in before.items():
+        assert all(total.counts[name].get(labels, 0) >= count for labels, count in table.items())
 
 
 @given(lives)
-def test_dropped_never_falls_while_reports_come_in(life: list[str]) -> None:
-    household, before = Household(), 0
-    for event in life:
-        if event == "judge dies":
-            household.judge_dies()
-        else:
-            household.request(event)
-        household.report()
-        total = fold(household.reported.values(), frozenset({"worker", household.judge_name}))
-        assert total.total(DROPPED) >= before
-        before = total.total(DROPPED)
-
-
-def test_requests_in_flight_in_a_worker_that_is_gone_are_incomplete() -> None:
+def test_nothing_is_counted_that_did_not_happen(life: list[str]) -> None:
     household = Household()
-    household.request("in_flight")
-    household.request("judged")
-    household.report()
-    alive = fold(household.reported.values(), frozenset({"worker", "judge#0"}))
-    gone = fold(household.reported.values(), frozenset({"judge#0"}))
-    assert alive.total(DROPPED) == 0
-    assert gone.total(DROPPED, reason="incomplete") == 1
-    assert_identities(gone)
+    for event in life:
+        household.happens(event)
+    household.quiet()
+    total = household.folded()
+    happened = Tally()
+    for one in household.lives:
+        happened.add(one.tally)
+    for family in (REQUESTS, MIRRORS, COMPARISONS):
+        assert total.total(family) <= happened.total(family)
+
+
+def test_pairs_lost_with_a_judge_are_counted_as_soon_as_it_is_gone() -> None:
+    household = Household()
+    for event in ("offered", "offered", "judge", "offered", "worker reports", "judge reports", "judge dies"):
+        household.happens(event)
+    assert household.folded().by(DROPPED, "reason") == {"judge_lost": 1}
+    assert_identities(household.folded())
 
 
 def test_pairs_of_a_judge_nobody_heard_of_are_lost() -> None:
     household = Household()
-    household.request("pending")
-    household.report()
-    del household.reported["judge#0"]
-    assert fold(household.reported.values(), frozenset({"worker"})).total(DROPPED, reason="judge_lost") == 1
+    for event in ("offered", "worker reports", "judge dies"):
+        household.happens(event)
+    assert household.folded().total(DROPPED, reason="judge_lost") == 1
 
 
-def test_verdicts_of_a_judge_that_is_gone_count_once_for_all_its_workers() -> None:
-    """Two incarnations of a worker offered 100 pairs each to one judge, which died after 150 verdicts."""
-    offered = Tally()
-    offered.count(REQUESTS, ("ranker", "score", "v1", "2xx"), 100)
-    offered.count(MIRRORS, ("ranker", "score", "mirrored"), 100)
-    offered.count(PAIRS_OFFERED, ("ranker", "judge#0"), 100)
-    reports = [
-        Report("worker-0", "worker#0", offered),
-        Report("worker-0", "worker#1", offered),
-        Report("judge-0", "judge#0", compared(match=150)),
-    ]
-    for alive in (frozenset[str](), frozenset({"worker#1"}), frozenset({"worker#0", "worker#1"})):
-        total = fold(reports, alive)
-        assert total.by(DROPPED, "reason") == {"judge_lost": 50}
-        assert_identities(total)
+def test_requests_in_flight_in_a_worker_are_incomplete_once_its_judge_serves_the_next() -> None:
+    household = Household()
+    for event in ("in flight", "offered", "worker reports", "worker dies"):
+        household.happens(event)
+    assert household.folded().total(DROPPED) == 0
+    household.happens("judge reports")
+    assert household.folded().by(DROPPED, "reason") == {"incomplete": 1, "judge_lost": 0}
+    assert_identities(household.folded())
 
 
-shares = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.booleans()), max_size=60)
+def test_verdicts_vouch_for_requests_that_a_killed_worker_could_not_report() -> None:
+    household = Household()
+    for event in ("offered", "worker reports", "offered", "failed", "offered", "worker dies", "judge reports"):
+        household.happens(event)
+    total = household.folded()
+    assert total.by(REQUESTS, "code") == {"2xx": 3, "5xx": 1}
+    assert (total.total(MIRRORS), total.total(COMPARISONS), total.total(DROPPED)) == (4, 4, 0)
 
 
-@given(shares, st.sets(st.sampled_from(["worker#0", "worker#1", "worker#2"])))
-def test_the_identities_hold_for_any_workers_and_judges_once_the_judges_are_gone(
-    pairs: list[tuple[int, int, bool]], alive: set[str]
-) -> None:
-    """`pairs` are (worker, judge, whether it was judged)."""
-    workers, judges = [Tally() for _ in range(3)], [Tally() for _ in range(2)]
-    for worker, judge, is_judged in pairs:
-        workers[worker].count(REQUESTS, ("ranker", "score", "v1", "2xx"))
-        workers[worker].count(MIRRORS, ("ranker", "score", "mirrored"))
-        workers[worker].count(PAIRS_OFFERED, ("ranker", f"judge#{judge}"))
-        if is_judged:
-            judges[judge].count(COMPARISONS, ("ranker", "score", "match"))
-    reports = [Report(f"worker-{n}", f"worker#{n}", tally) for n, tally in enumerate(workers)]
-    reports += [Report("judge-0", f"judge#{n}", tally) for n, tally in enumerate(judges)]
-    total = fold(reports, frozenset(alive))
+def test_a_drop_vouches_for_a_request_whose_end_nobody_saw() -> None:
+    household = Household()
+    household.happens("dropped before its end")
+    household.happens("worker reports")
+    total = fold(household.reports, frozenset())
+    assert total.counts[REQUESTS.name] == {("ranker", "other", "proxy", "aborted"): 1}
     assert_identities(total)
-    assert total.total(DROPPED, reason="judge_lost") == sum(not is_judged for *_, is_judged in pairs)
 
 
 def test_levels_of_the_gone_are_left_out_and_offers_are_our_own_business() -> None:
@@ -181,12 +230,12 @@ def test_levels_of_the_gone_are_left_out_and_offers_are_our_own_business() -> No
     assert PAIRS_OFFERED.name not in fold(reports, frozenset()).counts
 
 
-def test_folding_does_not_change_the_reports() -> None:
+@given(lives)
+def test_folding_does_not_change_the_reports(life: list[str]) -> None:
     household = Household()
-    household.request("pending")
-    household.report()
-    first = fold(household.reported.values(), frozenset())
-    assert fold(household.reported.values(), frozenset()).counts == first.counts
+    for event in life:
+        household.happens(event)
+    assert household.folded().counts == household.folded().counts
 
 
 def test_agreement_counts_match_and_tolerated_against_mismatch_and_candidate_error() -> None:

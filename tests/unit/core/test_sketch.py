@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.sketch import GATHERED, MAX_BUCKETS, Gathered, Sketch
+from proxy.core.gathered import GATHERED, Gathered
+from proxy.core.sketch import MAX_BUCKETS, Sketch
 
 positive = st.floats(1e-9, 1e9, exclude_min=True)
 values = st.lists(positive | st.just(0.0), min_size=1, max_size=200)

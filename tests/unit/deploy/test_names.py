@@ -9,6 +9,7 @@ from proxy.control.evidence_store import Published
 from proxy.control.label_sets import known
 from proxy.control.metrics import Build, Exposition
 from proxy.control.processes import Processes
+from proxy.control.reload import Reading
 from tests.unit.deploy.promtool import DEPLOY, RULES
 
 ROOT = DEPLOY.parent
@@ -26,7 +27,7 @@ WRITTEN = {
 
 def exported() -> set[str]:
     """Every name that `/metrics` can show."""
-    scrape = Exposition(SETTINGS, Published(known(SETTINGS), Processes()), {}, Build("0", "3", 0.0))
+    scrape = Exposition(SETTINGS, Published(known(SETTINGS), Processes()), {}, Reading(0.0), Build("0", "3", 0.0))
     return {metric.name + suffix for metric in scrape.collect() for suffix in SUFFIXES[metric.type]}
 
 

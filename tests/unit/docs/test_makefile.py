@@ -18,14 +18,14 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is mi
 
 
 @needs_make
-@pytest.mark.parametrize(("target", "folder"), [("install", ".venv"), ("bench", ".venv-bench")])
+@pytest.mark.parametrize(("target", "folder"), [("install", ".venv"), ("bench", ".venv-wheel")])
 def test_half_an_environment_does_not_stay(tmp_path: Path, target: str, folder: str) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     python = tmp_path / "python"
     python.write_text(HALF)
     python.chmod(0o755)
-    words = ["make", target, f"PYTHON={python}", f"BENCH_PYTHON={python}"]
+    words = ["make", target, f"PYTHON={python}", f"WHEEL_PYTHON={python}"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert not (tmp_path / folder).exists()

@@ -156,6 +156,12 @@ class RecordingReceiver:
     def interim(self, head: ResponseHead) -> None:
         self.interims.append(head.start + b"|" + head.fields)
 
+    def switching(self, head: ResponseHead, connection: BackendConnection) -> bool:
+        """Nobody here asks for another protocol."""
+        assert head.status == 101
+        assert connection is not None
+        return False
+
     def answer(self, head: ResponseHead, data: bytes, *, complete: bool) -> None:
         assert self.head is None
         self.head = head

@@ -13,13 +13,18 @@ class Connection:
     idle_until: float = 0.0
 
 
+@dataclass(eq=False)
+class Waiter:
+    is_gone: bool = False
+
+
 def pool(
     max_connections: int = 2, max_idle: int = 2, max_waiting: int = 1, idle_s: float = 4.0, max_age_s: float = 300.0
-) -> BackendPool[Connection, str]:
+) -> BackendPool[Connection, Waiter]:
     return BackendPool(max_connections, max_idle, max_waiting, idle_s, max_age_s)
 
 
-def lent(to: BackendPool[Connection, str], now: float = 0.0) -> Connection:
+def lent(to: BackendPool[Connection, Waiter], now: float = 0.0) -> Connection:
     assert to.take(now) is Advice.OPEN
     return Connection(opened_at=now)
 
@@ -27,9 +32,12 @@ def lent(to: BackendPool[Connection, str], now: float = 0.0) -> Connection:
 def test_an_empty_pool_opens_up_to_its_limit_then_waits_then_refuses() -> None:
     connections = pool()
     assert [connections.take(0.0) for _ in range(3)] == [Advice.OPEN, Advice.OPEN, Advice.WAIT]
-    connections.waiting.append("first")
+    connections.waiting.append(first := Waiter())
     assert connections.take(0.0) is Advice.REFUSE
     assert repr(connections) == "<pool 2 open, 0 idle, 1 waiting>"
+    first.is_gone = True
+    assert connections.take(0.0) is Advice.WAIT
+    assert repr(connections) == "<pool 2 open, 0 idle, 0 waiting>"
 
 
 def test_the_connection_used_last_is_used_next() -> None:
@@ -40,6 +48,18 @@ def test_the_connection_used_last_is_used_next() -> None:
     assert connections.take(3.0) is second
     assert connections.take(3.0) is first
     assert connections.open == 2
+
+
+def test_one_past_its_time_hides_no_good_one() -> None:
+    connections = pool(max_connections=3, max_idle=3)
+    first, second, third = (lent(connections) for _ in range(3))
+    assert connections.give(first, 0.0, 60.0)
+    assert connections.give(second, 0.0, 3.0)
+    assert connections.give(third, 0.0, 1.0)
+    assert connections.take(2.0) is second
+    assert connections.take(2.0) is first
+    assert connections.take(2.0) is Advice.WAIT
+    assert connections.expired(2.0) == [third]
 
 
 @pytest.mark.parametrize(

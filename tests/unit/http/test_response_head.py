@@ -358,3 +358,10 @@ def test_h11_reads_the_forwarded_head_as_we_did(status: int, lines: list[bytes],
 def test_a_lookalike_of_our_fields_passes_as_any_other_field() -> None:
     assert forwarded(b"Content_Length: 7", b"Keep_Alive: 1") == [b"Content_Length: 7", b"Keep_Alive: 1"]
     assert accepted(b"Content_Length: 7").length == -1
+
+
+def test_the_longest_length_may_be_repeated_too() -> None:
+    most = b"%d" % (2**63 - 1)
+    head = parse_response_head(b"HTTP/1.1 200 OK\r\nContent-Length: %b, %b" % (most, most), Limits())
+    assert isinstance(head, ResponseHead)
+    assert (head.length, head.fields) == (2**63 - 1, b"Content-Length: " + most)

@@ -61,7 +61,7 @@ def test_a_report_survives_the_way(tally: Tally) -> None:
 
 
 def test_a_snapshot_survives_the_way() -> None:
-    snapshot = Snapshot(41, SETTINGS, {"ranker": Mode.SHADOW})
+    snapshot = Snapshot(41, SETTINGS, {"ranker": Mode.SHADOW}, 40)
     assert decode(encode(snapshot)) == snapshot
 
 

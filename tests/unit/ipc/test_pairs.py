@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from proxy.core.reasons import FailureKind
 from proxy.ipc.frames import LENGTH, FrameReader
-from proxy.ipc.pairs import Pair, Side, decode_pair, encode_pair
+from proxy.ipc.pairs import (
+    Greeting,
+    Pair,
+    Side,
+    Told,
+    decode_line,
+    decode_pair,
+    encode_greeting,
+    encode_pair,
+    encode_settings,
+)
 
 durations = st.floats(0.0, 1e6)
 answers = st.builds(
@@ -25,11 +35,20 @@ def payload(*sides: Side) -> bytes:
     return b"".join(encode_pair(1, 2, 3, *sides))[LENGTH.size :]
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1), sides, sides)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 3), st.integers(0, 2**16 - 1), sides, sides)
 def test_a_pair_arrives_as_it_was_sent(snapshot: int, service: int, endpoint: int, one: Side, other: Side) -> None:
     frame = b"".join(encode_pair(snapshot, service, endpoint, one, other))
     (received,) = FrameReader().feed(frame)
-    assert decode_pair(received) == Pair(snapshot, service, endpoint, one, other)
+    assert decode_line(received) == Pair(snapshot, service, endpoint, one, other)
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=40), st.text(max_size=20))
+def test_greetings_and_settings_arrive_as_they_were_sent(snapshot: int, settings: bytes, worker: str) -> None:
+    frames = encode_greeting(worker) + encode_settings(snapshot, settings)
+    assert [decode_line(payload) for payload in FrameReader().feed(frames)] == [
+        Greeting(worker),
+        Told(snapshot, settings),
+    ]
 
 
 @given(answers, failures)
@@ -58,4 +77,4 @@ def test_no_bytes_raise_anything_but_value_error(data: bytes, edits: list[tuple[
         spoilt[at % len(spoilt)] = value
     for garbage in (data, bytes(spoilt)):
         with suppress(ValueError):
-            decode_pair(garbage)
+            decode_line(garbage)

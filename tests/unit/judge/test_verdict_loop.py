@@ -11,13 +11,15 @@ from proxy.core.families import (
     DELTA,
     DIFFERENCE_PATHS,
     DIFFERENCES,
+    GREETINGS,
     LATENCY_RATIO,
+    PAIRS_JUDGED,
     Family,
 )
 from proxy.core.reasons import FailureKind
 from proxy.core.sketch import Sketch
 from proxy.core.tally import Tally
-from proxy.ipc.pairs import Pair, Side
+from proxy.ipc.pairs import SETTINGS_KEPT, Pair, Side
 from proxy.judge.verdict_loop import MAX_PATHS, OTHER_PATH, VerdictLoop
 
 SERVICE: dict[str, Any] = {
@@ -37,15 +39,21 @@ SCORE, ODD, OTHER = range(3)
 
 @pytest.fixture
 def loop() -> VerdictLoop:
-    return VerdictLoop(Settings.model_validate({"version": 1, "services": {"ranker": SERVICE}}))
+    loop = VerdictLoop()
+    loop.adopt(1, configured())
+    return loop
+
+
+def configured(**changes: Any) -> Settings:
+    return Settings.model_validate({"services": {"ranker": {**SERVICE, **changes}}})
 
 
 def answer(tree: Any, status: int = 200, duration: float = 0.5) -> Side:
     return Side(status, duration, b"Content-Type: application/json\r\nVary: a", orjson.dumps(tree))
 
 
-def judge(loop: VerdictLoop, primary: Side, candidate: Side, endpoint: int = SCORE) -> Verdict:
-    return loop.judge(Pair(1, 0, endpoint, primary, candidate)).verdict
+def judge(loop: VerdictLoop, primary: Side, candidate: Side, endpoint: int = SCORE, snapshot: int = 1) -> Verdict:
+    return loop.judge(Pair(snapshot, 0, endpoint, primary, candidate)).verdict
 
 
 def paths(tally: Tally) -> dict[tuple[str, str], int]:
@@ -146,6 +154,54 @@ def test_a_pair_of_another_configuration_is_refused(loop: VerdictLoop) -> None:
         judge(loop, answer({}), answer({}), endpoint=3)
 
 
+@pytest.mark.interpreted
+def test_pairs_are_judged_by_the_rules_of_their_snapshot_and_counted_together(loop: VerdictLoop) -> None:
+    loop.adopt(7, configured(rules=[]))
+    off = answer({"score": 0.5}), answer({"score": 0.55})
+    assert judge(loop, *off, snapshot=7) is Verdict.MISMATCH
+    assert judge(loop, *off, snapshot=1) is Verdict.TOLERATED
+    assert loop.tally().by(COMPARISONS, "verdict", endpoint="score") == {"mismatch": 1, "tolerated": 1}
+    with pytest.raises(LookupError):
+        judge(loop, *off, snapshot=8)
+
+
+def test_counts_of_endpoints_and_services_that_are_gone_stay(loop: VerdictLoop) -> None:
+    judge(loop, answer({}), answer({}))
+    loop.adopt(2, Settings.model_validate({"services": {"search": {**SERVICE, "endpoints": [], "rules": []}}}))
+    judge(loop, answer({}), answer({}), endpoint=0, snapshot=2)
+    assert loop.tally().by(COMPARISONS, "service") == {"ranker": 1, "search": 1}
+
+
+def test_the_newest_settings_are_remembered_and_another_worker_begins_anew(loop: VerdictLoop) -> None:
+    for snapshot in range(2, 2 + SETTINGS_KEPT):
+        loop.adopt(snapshot, configured())
+    judge(loop, answer({}), answer({}), snapshot=2)
+    with pytest.raises(LookupError):
+        judge(loop, answer({}), answer({}), snapshot=1)
+    loop.greet("worker-0", "worker-0:2")
+    with pytest.raises(LookupError):
+        judge(loop, answer({}), answer({}), snapshot=2)
+
+
+def test_what_was_judged_is_vouched_for_by_worker_and_by_what_its_client_got(loop: VerdictLoop) -> None:
+    for worker in ("worker-0:1", "worker-0:2"):
+        loop.greet("worker-0", worker)
+        loop.adopt(1, configured())
+        judge(loop, answer({}), answer({}))
+        judge(loop, answer({}, 503), answer({}))
+    judge(loop, Side(0, 1.0, failure=FailureKind.RESET), answer({}), ODD)
+    tally = loop.tally()
+    assert tally.counts[PAIRS_JUDGED.name] == {
+        ("ranker", "score", "v1", "2xx", "worker-0:1"): 1,
+        ("ranker", "score", "v1", "5xx", "worker-0:1"): 1,
+        ("ranker", "score", "v1", "2xx", "worker-0:2"): 1,
+        ("ranker", "score", "v1", "5xx", "worker-0:2"): 1,
+        ("ranker", "odd", "proxy", "5xx", "worker-0:2"): 1,
+    }
+    assert set(tally.counts[GREETINGS.name]) == {("worker-0", "worker-0:1"), ("worker-0", "worker-0:2")}
+
+
+@pytest.mark.interpreted
 def test_a_bug_in_a_comparison_costs_that_verdict_only(loop: VerdictLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError

@@ -41,3 +41,14 @@ def test_releasing_gives_everything_back_once() -> None:
     capture.release()
     assert budget.used == 0
     assert capture.body() == b""
+
+
+def test_what_comes_after_the_cap_leaves_no_trace() -> None:
+    capture = Capture(ByteBudget(100), 10)
+    capture.take(b"begin", 0)
+    capture.take(b" and end", 0)
+    kept = capture._kept
+    assert len(kept) == 2
+    assert all(capture.take(b"more", 0) for _ in range(1000))
+    assert capture._kept is kept
+    assert len(kept) == 2

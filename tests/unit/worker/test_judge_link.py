@@ -8,7 +8,7 @@ import pytest
 from proxy.core.reasons import Drop
 from proxy.ipc.frames import FrameReader, frame
 from proxy.ipc.messages import Hello, encode
-from proxy.ipc.pairs import Pair, Side, decode_pair
+from proxy.ipc.pairs import SETTINGS_KEPT, Greeting, Pair, Side, Told, decode_line
 from proxy.worker.budget import ByteBudget
 from proxy.worker.judge_link import JudgeLink
 from tests.kit.polling import wait_until_async
@@ -16,6 +16,7 @@ from tests.unit.worker.services import service_stats
 
 QUEUE = 200_000
 BIG = b"x" * 20_000
+Said = Pair | Told | Greeting
 
 
 class Desk:
@@ -30,7 +31,8 @@ class Desk:
         self._judges: list[socket.socket] = []
         self.budget = ByteBudget(1 << 20)
         self.stats = service_stats()
-        self.link = JudgeLink(asyncio.get_running_loop(), listener, QUEUE, self.budget)
+        self.link = JudgeLink(asyncio.get_running_loop(), listener, QUEUE, self.budget, "worker-0:1")
+        self.link.describe(7, b"{}", ())
 
     async def judge(self, incarnation: str = "judge-0:1") -> socket.socket:
         """A connected judge the link knows by name."""
@@ -47,10 +49,10 @@ class Desk:
         await until(lambda: self.link._judge is not None, "the connection")
         return judge
 
-    def offer(self, body: bytes = b"body") -> Drop | None:
+    def offer(self, body: bytes = b"body", snapshot: int = 7) -> Drop | None:
         served, mirrored = Side(200, 0.5, b"A: 1", body), Side(503, 0.25, b"B: 2", body)
         assert self.budget.take(served.size + mirrored.size)
-        return self.link.offer(self.stats, 7, 1, 2, (served, mirrored))
+        return self.link.offer(self.stats, snapshot, 1, 2, (served, mirrored))
 
     def close(self) -> None:
         self.link.close()
@@ -65,14 +67,18 @@ async def until(condition: Callable[[], object], what: str) -> None:
     await wait_until_async(holds, what)
 
 
-async def pairs_read(judge: socket.socket, count: int) -> list[Pair]:
-    """Read slowly or fast, as the loop lets us, until so many pairs came."""
-    reader, found = FrameReader(), list[Pair]()
-    while len(found) < count:
+async def line_read(judge: socket.socket, count: int) -> list[Said]:
+    """Read slowly or fast, as the loop lets us, until so many pairs came; all that was said."""
+    reader, found = FrameReader(), list[Said]()
+    while sum(isinstance(said, Pair) for said in found) < count:
         data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(judge, 65536), 5)
         assert data, "the link ended"
-        found += [decode_pair(payload) for payload in reader.feed(data)]
+        found += [decode_line(payload) for payload in reader.feed(data)]
     return found
+
+
+async def pairs_read(judge: socket.socket, count: int) -> list[Pair]:
+    return [said for said in await line_read(judge, count) if isinstance(said, Pair)]
 
 
 @pytest.fixture
@@ -96,6 +102,38 @@ async def test_pairs_arrive_in_order_and_their_bytes_are_given_back(desk: Desk) 
     assert desk.stats.offered == {"judge-0:1": 50}
     await until(lambda: desk.budget.used == 0, "the budget to be free")
     assert desk.link.backlog == 0
+
+
+async def test_a_judge_hears_who_we_are_and_the_settings_before_their_first_pair(desk: Desk) -> None:
+    judge = await desk.judge()
+    for snapshot in (7, 7, 8, 7):
+        if snapshot == 8:
+            desk.link.describe(8, b"new", {7})
+        assert desk.offer(snapshot=snapshot) is None
+    said = await line_read(judge, 4)
+    assert said[:2] == [Greeting("worker-0:1"), Told(7, b"{}")]
+    assert said[4] == Told(8, b"new")
+    assert [one.snapshot for one in said if isinstance(one, Pair)] == [7, 7, 8, 7]
+    assert len(said) == 7
+
+
+async def test_settings_that_a_judge_has_forgotten_are_told_again(desk: Desk) -> None:
+    judge = await desk.judge()
+    alive = range(1, SETTINGS_KEPT + 2)
+    for snapshot in alive:
+        desk.link.describe(snapshot, b"%d" % snapshot, alive)
+    for snapshot in (*alive, 2, 1):
+        assert desk.offer(snapshot=snapshot) is None
+    told = [one.snapshot for one in await line_read(judge, len(alive) + 2) if isinstance(one, Told)]
+    assert told == [*alive, 1]
+
+
+async def test_a_new_judge_is_told_everything_again(desk: Desk) -> None:
+    await desk.judge()
+    assert desk.offer() is None
+    heir = await desk.judge("judge-0:2")
+    assert desk.offer() is None
+    assert (await line_read(heir, 1))[:2] == [Greeting("worker-0:1"), Told(7, b"{}")]
 
 
 async def test_without_a_judge_pairs_are_refused(desk: Desk) -> None:
@@ -147,6 +185,8 @@ async def test_a_new_judge_takes_the_place_of_the_old_one(desk: Desk) -> None:
     new = await desk.judge("judge-0:2")
     assert desk.offer() is None
     assert len(await pairs_read(new, 1)) == 1
+    greeting = FrameReader().feed(await asyncio.get_running_loop().sock_recv(old, 4096))
+    assert [decode_line(payload) for payload in greeting] == [Greeting("worker-0:1")]
     assert await asyncio.get_running_loop().sock_recv(old, 1) == b""
 
 

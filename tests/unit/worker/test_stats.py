@@ -16,12 +16,14 @@ from proxy.core.families import (
     MIRROR_IN_FLIGHT,
     MIRRORS,
     PAIRS_OFFERED,
+    PROTECTED_NOMINATIONS,
     REFUSED,
     REQUEST_DURATION,
     REQUESTS,
 )
+from proxy.core.gathered import Gathered
 from proxy.core.reasons import Drop, FailureKind, MirrorResult, Refused
-from proxy.core.sketch import Gathered, Sketch
+from proxy.core.sketch import Sketch
 from proxy.core.tally import Tally
 from proxy.worker.stats import LegStats, ServiceStats, WorkerStats, code_class
 from tests.unit.worker.services import service_stats
@@ -122,3 +124,10 @@ def test_gathering_loses_no_value(values: list[float], repeated: int) -> None:
 def test_a_leg_without_any_request_is_not_told() -> None:
     assert LegStats().codes == {}
     assert dumped(service_stats()).counts == {}
+
+
+def test_names_that_may_not_be_nominated_away_are_counted_by_service() -> None:
+    stats = service_stats()
+    assert PROTECTED_NOMINATIONS.name not in dumped(stats).counts
+    stats.protected += 2
+    assert dumped(stats).counts[PROTECTED_NOMINATIONS.name] == {("ranker",): 2}
