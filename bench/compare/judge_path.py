@@ -69,7 +69,8 @@ def _side(template: str, request: str, draw: random.Random) -> Side:
 
 def judging() -> tuple[Callable[[], None], Verdict]:
     """What judges one batch each time it is called, and the verdict on its pairs, all of which have the same."""
-    loop, reader, frames = VerdictLoop(settings()), FrameReader(), batch()
+    loop, reader, frames = VerdictLoop(), FrameReader(), batch()
+    loop.adopt(1, settings())
     (verdict,) = {loop.judge(decode_pair(payload)).verdict for payload in reader.feed(frames)}
 
     def judge_batch() -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.load.contestants import RECIPES
+from proxy.http import connection
 
 _ROOT = Path(__file__).parents[2]
 
@@ -32,6 +33,7 @@ def describe() -> dict[str, object]:
             "python_build": " ".join([*platform.python_build(), platform.python_compiler()]),
             "uvloop": _package("uvloop"),
             "shadow-proxy": _package("shadow-proxy"),
+            "compiled": not connection.__file__.endswith(".py"),
             "nginx": _tool("nginx", ["-v"]),
             "envoy": _tool("envoy", ["--version"]),
             "wrk": _version_in(_output(["wrk", "-v"])),
