@@ -31,6 +31,17 @@ class CompilingHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         self._copy = Path(mkdtemp(prefix="shadow-proxy-build-"))
+        try:
+            self._compile()
+        except BaseException:  # finalize is for what succeeded
+            shutil.rmtree(self._copy)
+            raise
+        for built in self._copy.rglob("*.so"):
+            build_data["force_include"][str(built)] = str(built.relative_to(self._copy))
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+    def _compile(self) -> None:
         for package in ("proxy", "comparators"):
             shutil.copytree(Path(self.root, package), self._copy / package, ignore=shutil.ignore_patterns("*.so"))
         arguments = ["--config-file=", "--explicit-package-bases", "--follow-imports=silent", *self.config["modules"]]
@@ -45,10 +56,6 @@ class CompilingHook(BuildHookInterface[Any]):
         )
         if done.returncode:
             raise RuntimeError(f"mypyc could not compile the hot modules:\n{done.stdout}")
-        for built in self._copy.rglob("*.so"):
-            build_data["force_include"][str(built)] = str(built.relative_to(self._copy))
-        build_data["pure_python"] = False
-        build_data["infer_tag"] = True
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the copy."""

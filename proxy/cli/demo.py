@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
+from types import FrameType
 from typing import Annotated, Any, Literal
 
 import typer
@@ -54,8 +55,9 @@ def demo(
 
     Exit 1 when a process of it ends unasked.
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    ending = Ending()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ending.tell)
     screen = Screen(ascii_only=ascii_only)
     try:
         with stage() as built:
@@ -65,10 +67,10 @@ def demo(
             started_at = monotonic()
             with suppress(KeyboardInterrupt):
                 if as_json:
-                    _keep_going(built, lambda: None, _FRAME_S)
+                    _keep_going(built, ending, lambda: None, _FRAME_S)
                 else:
                     screen.lines(scene.opening(_scene(built, bugs, rate), screen.width))
-                    _show(built, client, screen, started_at)
+                    _show(built, ending, client, screen, started_at)
             elapsed_s = monotonic() - started_at
             result = built.end_load()
             said = _settled(client, result)
@@ -78,6 +80,17 @@ def demo(
         typer.echo(json.dumps(scene.as_json(said, result, elapsed_s), indent=2, ensure_ascii=False))
     else:
         screen.lines(scene.summary(said, result, elapsed_s, screen.width))
+
+
+class Ending:
+    """Remembers that the demo was told to end: an exception raised inside a callback of Python's own is lost."""
+
+    is_told = False
+
+    def tell(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self.is_told = True
+        raise KeyboardInterrupt
 
 
 def _scene(built: Stage, bugs: str, rate: float) -> scene.Scene:
@@ -92,10 +105,10 @@ def _scene(built: Stage, bugs: str, rate: float) -> scene.Scene:
     )
 
 
-def _show(built: Stage, client: AdminClient, screen: Screen, started_at: float) -> None:
+def _show(built: Stage, ending: Ending, client: AdminClient, screen: Screen, started_at: float) -> None:
     """In place on a terminal, a line now and then in a pipe, until the load ends."""
     if not screen.console.is_terminal:
-        _keep_going(built, lambda: _report(client, screen, monotonic() - started_at), _REPORT_S)
+        _keep_going(built, ending, lambda: _report(client, screen, monotonic() - started_at), _REPORT_S)
         return
     with Live(console=screen.console, auto_refresh=False, transient=True) as live:
 
@@ -103,12 +116,12 @@ def _show(built: Stage, client: AdminClient, screen: Screen, started_at: float) 
             lines = _lines(client, monotonic() - started_at, screen.width)
             live.update(Text("\n").join(screen.text(line) for line in lines), refresh=True)
 
-        _keep_going(built, draw, _FRAME_S)
+        _keep_going(built, ending, draw, _FRAME_S)
 
 
-def _keep_going(built: Stage, show: Callable[[], object], every_s: float) -> None:
+def _keep_going(built: Stage, ending: Ending, show: Callable[[], object], every_s: float) -> None:
     due = 0.0
-    while built.is_playing():
+    while built.is_playing() and not ending.is_told:
         if monotonic() >= due and show() is not False:
             due = monotonic() + every_s
         sleep(_TICK_S)

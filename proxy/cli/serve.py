@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ def serve(
     Answers clients from the primary, mirrors what may be sent twice to the candidate, and compares.
     Runs until Ctrl-C or SIGTERM; answers under way are finished first. SIGHUP reads the configuration again.
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for what we do anyway, until the supervisor hears it
     screen = Screen(ascii_only=ascii_only)
     flags = Flags(
         primary=primary,

@@ -53,7 +53,7 @@ def files_of(tls: ListenerTls | BackendTls) -> tuple[str, ...]:
 
 def listener_context(tls: ListenerTls) -> ssl.SSLContext:
     """For clients; the certificate is set. Raises CertificateError."""
-    context = _secured(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    context = secured(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     _load_own(context, tls.certificate, tls.key)
     _prove(context, tls.certificate or "")
     if tls.client_ca is not None:
@@ -64,7 +64,7 @@ def listener_context(tls: ListenerTls) -> ssl.SSLContext:
 
 def backend_context(tls: BackendTls) -> ssl.SSLContext:
     """For an `https` backend. Raises CertificateError."""
-    context = _secured(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    context = secured(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -77,7 +77,8 @@ def backend_context(tls: BackendTls) -> ssl.SSLContext:
     return context
 
 
-def _secured(context: ssl.SSLContext) -> ssl.SSLContext:
+def secured(context: ssl.SSLContext) -> ssl.SSLContext:
+    """A context with what both sides insist on: TLS 1.2, no renegotiation, HTTP/1.1."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([HTTP_1_1])
@@ -133,7 +134,10 @@ def _prove(context: ssl.SSLContext, certificate: str) -> None:
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    trusting.load_verify_locations(cafile=certificate)
+    try:
+        trusting.load_verify_locations(cafile=certificate)
+    except OSError as gone:
+        raise CertificateError("certificate", f"{certificate}: cannot be read: {gone.strerror}") from None
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = (trusting.wrap_bio(to_client, to_server), context.wrap_bio(to_server, to_client, server_side=True))
     try:

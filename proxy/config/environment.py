@@ -12,9 +12,9 @@ from typing import get_origin
 from proxy.config.keys import annotation_at, table_at
 from proxy.config.layers import Layer
 from proxy.config.problems import Path, Place, problem
-from proxy.config.source import parse
 from proxy.config.spelling import did_you_mean
 from proxy.config.token import TOKEN_VARIABLE
+from proxy.config.yaml_tree import parse
 
 PREFIX = "SHADOW_PROXY_"
 DELIMITER = "__"

@@ -60,6 +60,8 @@ def folded(name: str) -> str:
 
 
 def _checked_name(name: str, refused: Mapping[str, str], verb: str) -> str:
+    if any(mark in name for mark in " \t:"):  # perhaps a whole field, so the rest of it may be a credential
+        raise ValueError("what is written here is not a header name: the name alone, like X-Api-Key")
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is not a header name; write it like X-Api-Key")
     if why := refused.get(folded(name)):

@@ -7,7 +7,9 @@ A tree that does not validate is mended first, so that the last of these are sai
 ConfigError with all errors; opens nothing but the file, and the certificates, keys and secrets it names.
 """
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -27,9 +29,9 @@ from proxy.config.models import Settings
 from proxy.config.problems import ConfigError, Path, Place, Problem, Severity, dotted, problem
 from proxy.config.rules import rule_problems
 from proxy.config.secret_file import secrets_of
-from proxy.config.source import MAX_BYTES, parse
 from proxy.config.token import TOKEN_VARIABLE, is_explicit
 from proxy.config.wording import meant, sentence
+from proxy.config.yaml_tree import MAX_BYTES, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,7 @@ def load(file: FilePath | None = None, flags: Flags | None = None, environ: Mapp
 def _file_layer(file: FilePath) -> Layer:
     place = Place(str(file))
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
+        content = _content(file)
     except OSError as wrong:
         advice = "check the path"
         if isinstance(wrong, FileNotFoundError):
@@ -85,6 +86,17 @@ def _file_layer(file: FilePath) -> Layer:
         message = "a configuration is a mapping of keys to values, such as listen: 127.0.0.1:8080"
         raise ConfigError([*document.problems, problem(document.values[()], (), message)])
     return Layer(tree, document.keys, document.values, document.spelled, document.problems)
+
+
+def _content(file: FilePath) -> bytes:
+    """What it holds, and at most one byte more than is read. Raises OSError.
+
+    A pipe is refused, not waited for: a proxy that runs reads its configuration too.
+    """
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "Is not a plain file")
+        return opened.read(MAX_BYTES + 1)
 
 
 def _validated(stack: Stack, read_secret: ReadSecret) -> tuple[Settings, list[Problem]]:

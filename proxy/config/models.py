@@ -77,7 +77,7 @@ class Limits(Table):
     """Most fields in a trailer section."""
     chunk_overhead: Size = 16 * KIB
     """Bytes of chunk framing above 16 per chunk and twice the data; over it: 400."""
-    interim: Count = 16
+    interim: Annotated[Count, Field(le=100)] = 16
     """Most 1xx answers before the final one; over it: 502."""
     body_bytes: Size = 0
     """Longest request body; over it: 413; 0 means no limit."""

@@ -49,9 +49,11 @@ def value_at(settings: Settings, path: tuple[str, ...]) -> object:
 
 def changed(before: Settings, after: Settings) -> Iterator[str]:
     """Where two configurations differ: top-level settings by name, services as `services.NAME`."""
+    # A running proxy has credentials from its sources as text: it is their values that must be the same.
+    old, new = before.with_secrets(), after.with_secrets()
     for name in type(before).model_fields:
-        if name != "services" and getattr(before, name) != getattr(after, name):
+        if name != "services" and old[name] != new[name]:
             yield name
     for service in dict.fromkeys([*before.services, *after.services]):
-        if before.services.get(service) != after.services.get(service):
+        if old["services"].get(service) != new["services"].get(service):
             yield f"services.{service}"

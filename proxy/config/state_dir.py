@@ -21,22 +21,32 @@ def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def ensure_state_dir(path: Path) -> Path:
-    """The directory, made for its owner's eyes only if it is missing. Raises StateDirError."""
+    """The directory, for its owner's eyes only: made so if it is missing, closed to readers if it is there.
+
+    One that somebody else owns or can write to may hold anything, and is refused. Raises StateDirError.
+    """
     path = path.expanduser().absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             path.mkdir(mode=0o700)
-        mode = path.lstat().st_mode
+        _check(path, path.lstat())
+        path.chmod(0o700)
     except OSError as wrong:
         raise StateDirError(f"{path}: {wrong.strerror}: give another place with --state-dir") from wrong
+    return path
+
+
+def _check(path: Path, found: os.stat_result) -> None:
+    mode = found.st_mode
     if stat.S_ISLNK(mode):
         raise StateDirError(f"{path}: is a symbolic link: give the directory itself with --state-dir")
     if not stat.S_ISDIR(mode):
         raise StateDirError(f"{path}: is not a directory: give another place with --state-dir")
-    if mode & stat.S_IWOTH:
-        raise StateDirError(f"{path}: everybody can write there: chmod 700 {path}")
-    return path
+    if found.st_uid != os.geteuid():
+        raise StateDirError(f"{path}: another user owns it: chown it, or give another place with --state-dir")
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StateDirError(f"{path}: others can write there: look for what they left, then chmod 700 {path}")
 
 
 def keep(path: Path, text: str) -> bool:

@@ -16,7 +16,7 @@ import structlog
 
 from proxy.config.models import Settings
 from proxy.control.database import Database, StateError
-from proxy.control.label_sets import bounded, known
+from proxy.control.label_sets import known
 from proxy.control.processes import Processes, read_processes
 from proxy.core.evidence import Report, fold
 from proxy.core.tally import Tally
@@ -27,7 +27,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What metrics and status show: one moment's evidence and processes. Nobody writes into it."""
+    """What metrics and status are made from: one moment's evidence and processes. Nobody writes into it.
+
+    The evidence is all there is, also of what is no longer configured.
+    """
 
     tally: Tally
     processes: Processes
@@ -55,7 +58,7 @@ class EvidenceStore:
         self._meet(hello.process, hello.incarnation)
 
     def configure(self, settings: Settings) -> None:
-        """From the next refresh on, show the label sets of these settings."""
+        """From the next refresh on, the label sets of these settings exist."""
         self._settings = settings
         self._seen = frozenset(), Processes()
 
@@ -100,8 +103,8 @@ class EvidenceStore:
     def _fold(self, reports: dict[str, Report], alive: frozenset[str], processes: Processes) -> Published:
         total = fold(reports.values(), alive)
         total.add(self._base)
-        evidence = known(self._settings)
-        evidence.add(bounded(total, self._settings))
+        evidence = known(self._settings)  # first: its labels are text, those of what is reckoned are enums
+        evidence.add(total)
         return Published(evidence, processes)
 
 

@@ -1,7 +1,8 @@
-"""The label sets that the settings imply: those that exist from the start, and the only ones that are shown."""
+"""The label sets that the settings imply: those that exist from the start, and the only ones that are exposed."""
 
 from collections.abc import Iterable
 from itertools import product
+from typing import TypeVar
 
 from comparators.verdict import Kind as DifferenceKind
 from comparators.verdict import Verdict
@@ -30,6 +31,8 @@ from proxy.core.families import (
 )
 from proxy.core.reasons import Drop, FailureKind, MirrorResult, Refused
 from proxy.core.tally import Labels, Tally
+
+T = TypeVar("T")
 
 OTHER = "other"
 """What requests that match no configured endpoint are counted as."""
@@ -86,33 +89,40 @@ def _of_service(name: str, service: Service) -> Iterable[tuple[Family, Iterable[
 
 
 def bounded(tally: Tally, settings: Settings) -> Tally:
-    """The same sums under today's settings: other services are left out, other endpoints count as `other`.
+    """The sums whose service, endpoint and backend are configured today; whoever is shown it must not write into it.
 
-    Evidence outlives a change of the configuration; labels must not pile up with it.
+    Evidence outlives a change of the configuration; labels must not pile up with it. What is left out is not added
+    to anything else: it counts on when its name comes back, and a counter that held it until then would go back.
     """
-    names = {name: frozenset(endpoints(service)) for name, service in settings.services.items()}
-    shown = Tally()
-    for family in FAMILIES.values():
-        for labels, count in tally.counts.get(family.name, {}).items():
-            if (kept := _bounded(family, labels, names)) is not None:
-                shown.count(family, kept, count)
-        for labels, sketch in tally.sketches.get(family.name, {}).items():
-            if (kept := _bounded(family, labels, names)) is not None:
-                shown.sketch(family, kept).merge(sketch)
-        for labels, level in tally.gauges.get(family.name, {}).items():
-            if _bounded(family, labels, names) is not None:
-                shown.gauge(family, labels, level)
-    return shown
+    exposed = _Exposed(settings)
+    return Tally(exposed.of(tally.counts), exposed.of(tally.sketches), exposed.of(tally.gauges))
 
 
-def _bounded(family: Family, labels: Labels, names: dict[str, frozenset[str]]) -> Labels | None:
-    if "service" not in family.labels:
-        return labels
-    service = labels[family.labels.index("service")]
-    if service not in names:
-        return None
-    if "endpoint" in family.labels:
-        at = family.labels.index("endpoint")
-        if labels[at] not in names[service]:
-            return (*labels[:at], OTHER, *labels[at + 1 :])
-    return labels
+class _Exposed:
+    """The values of the labels that the configuration bounds, by service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._values = {
+            name: {
+                "endpoint": frozenset(endpoints(service)),
+                "backend": frozenset({service.primary.version, service.candidate.version, OURSELVES}),
+            }
+            for name, service in settings.services.items()
+        }
+
+    def of(self, tables: dict[str, dict[Labels, T]]) -> dict[str, dict[Labels, T]]:
+        return {
+            name: {
+                labels: value
+                for labels, value in table.items()
+                if self._has(dict(zip(family.labels, labels, strict=True)))
+            }
+            for name, table in tables.items()
+            if (family := FAMILIES.get(name))
+        }
+
+    def _has(self, labels: dict[str, str]) -> bool:
+        if "service" not in labels:
+            return True
+        bounds = self._values.get(labels["service"])
+        return bounds is not None and all(labels[name] in bounds[name] for name in bounds.keys() & labels.keys())

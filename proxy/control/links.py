@@ -1,5 +1,6 @@
-"""Control's Unix socket: every worker and judge says Hello, gets the snapshot, and reports for as long as it lives.
+"""Control's Unix socket: every worker and judge says Hello and reports for as long as it lives.
 
+Workers get the snapshot, with the credentials of backends in it; a judge hears what it needs from its worker.
 A peer that sends anything else is disconnected and counted; so is one that does not read what it is sent.
 """
 
@@ -14,6 +15,8 @@ from proxy.ipc.messages import Hello, Message, MessageError, Snapshot, decode, e
 
 log = structlog.get_logger()
 
+WORKERS = "worker-"
+"""What the names of those begin with who are told what is in force."""
 MAX_LINKS = 256
 HELLO_S = 5.0
 MAX_UNREAD = 16 << 20
@@ -48,11 +51,15 @@ class Links:
         return frozenset(link.hello.process for link in self._links if link.hello)
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Send a snapshot to everybody, now and at their Hello."""
+        """Send a snapshot to every worker, now and at its Hello."""
         self._payload = frame(encode(snapshot))
         for link in tuple(self._links):
             if link.hello:
-                link.send(self._payload)
+                self._tell(link, link.hello)
+
+    def _tell(self, link: "Link", hello: Hello) -> None:
+        if hello.process.startswith(WORKERS):
+            link.send(self._payload)
 
     async def all_gone(self, within: float) -> bool:
         """Wait until no peer is left, `within` seconds at most; whether none is."""
@@ -92,7 +99,7 @@ class Links:
             case Hello() if link.hello is None:
                 link.hello = message
                 self._listener.saw(message)
-                link.send(self._payload)
+                self._tell(link, message)
             case Report(process, incarnation) if link.hello and (process, incarnation) == (
                 link.hello.process,
                 link.hello.incarnation,

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from proxy.config.models import Mode, Settings
 from proxy.control.evidence_store import Published
-from proxy.control.label_sets import endpoints
+from proxy.control.label_sets import bounded, endpoints
 from proxy.control.reload import Reading
 from proxy.core.evidence import agreement
 from proxy.core.families import DELTA, FAMILIES, LATENCY_RATIO, Family, Kind
@@ -51,8 +51,8 @@ class Exposition(Collector):
         return encode(self), content_type
 
     def collect(self) -> Iterable[Metric]:
-        """Every family."""
-        tally = self.published.tally
+        """Every family, with the label sets of today's settings; ratios are over all evidence."""
+        tally = bounded(self.published.tally, self.settings)
         for family in FAMILIES.values():
             if family.exported:
                 yield _metric(family, tally)

@@ -1,8 +1,7 @@
 """Control: `python -m proxy.control.process BOOT_JSON`, started by the supervisor with its sockets inherited.
 
-Start: state file, token, Unix socket, admin port. Run: store and publish evidence; SIGHUP reads the
-configuration again. End, by SIGTERM or with
-the supervisor: hear the last reports, store them, close.
+Start: state file, token, Unix socket, admin port. Run: store and publish evidence; SIGHUP reads the configuration
+again. End, by SIGTERM or with the supervisor: hear the last reports, store them, close.
 """
 
 import asyncio
@@ -12,9 +11,11 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 
 import structlog
@@ -42,7 +43,9 @@ log = structlog.get_logger()
 
 REFRESH_S = 0.25
 LAST_REPORTS_S = 1.0
-"""How long an ending control waits for its peers to be gone; the supervisor ends them first."""
+"""How long a control that is told to end waits for its peers to be gone; the supervisor ends them first."""
+BEYOND_DRAIN_S = 10.0
+"""How long after `timeouts.drain` workers and judges may go on whose supervisor was killed, as we do with them."""
 
 
 class ControlProcess:
@@ -53,6 +56,7 @@ class ControlProcess:
         self._database = database
         self._state = State(database, boot.run)
         self._stop = asyncio.Event()
+        self._ends_at = inf
         self._evidence = EvidenceStore(database, settings, boot.run, Path(boot.runtime_dir) / PROCESSES_FILE)
         self._links = Links(self._evidence)
         self._readiness = Readiness(settings, lambda: self._links.connected)
@@ -111,16 +115,21 @@ class ControlProcess:
 
     def _listen_for_the_end(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_signal_handler(signal.SIGTERM, self._end, LAST_REPORTS_S)
         alive = self._boot.fds["alive"]
 
         def supervisor_is_gone() -> None:
             if not os.read(alive, 1):
                 loop.remove_reader(alive)
-                log.warning("the supervisor is gone")
-                self._stop.set()
+                longest_s = self._snapshots.current.settings.timeouts.drain + BEYOND_DRAIN_S
+                log.warning("the supervisor is gone: control ends with its workers", longest_s=longest_s)
+                self._end(longest_s)
 
         loop.add_reader(alive, supervisor_is_gone)
+
+    def _end(self, within: float) -> None:
+        self._ends_at = min(self._ends_at, asyncio.get_running_loop().time() + within)
+        self._stop.set()
 
     async def _open_admin_port(self) -> web.ServerRunner:
         listener = _inherited(self._boot, "admin")
@@ -141,25 +150,34 @@ class ControlProcess:
 
     async def _keep_evidence(self) -> None:
         while not self._stop.is_set():
-            try:
-                await self._evidence.refresh()
-                await self._snapshots.settle()
-                await self._state.settle_refusals()
-            except StateError:
-                pass  # said where it happened; what is owed stays owed
+            await self._store()
             try:
                 await asyncio.wait_for(self._stop.wait(), REFRESH_S)
             except TimeoutError:
                 continue
 
+    async def _store(self) -> None:
+        with suppress(StateError):  # said where it happened; what is owed stays owed
+            await self._evidence.refresh()
+            await self._snapshots.settle()
+            await self._state.settle_refusals()
+
     async def _drain(self, unix: asyncio.Server, admin: web.ServerRunner) -> None:
         unix.close()
-        if not await self._links.all_gone(LAST_REPORTS_S):
-            log.info("peers are still there; they will find the next control")
+        await self._hear_the_last()
         self._links.close()
         await admin.cleanup()
-        await self._evidence.refresh()
+        await self._store()
         log.info("control ends")
+
+    async def _hear_the_last(self) -> None:
+        """Store what peers report until they are gone, as long as there is time."""
+        clock = asyncio.get_running_loop().time
+        while not await self._links.all_gone(min(REFRESH_S, max(0.0, self._ends_at - clock()))):
+            if clock() >= self._ends_at:
+                log.info("peers are still there; they will find the next control")
+                return
+            await self._store()
 
 
 def _shown(snapshot: Snapshot) -> dict[str, str]:

@@ -6,24 +6,27 @@ nothing changes; else there is one new snapshot. What only a restart can change 
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import structlog
 
 from proxy.config.models import Settings
-from proxy.config.problems import ConfigError, Place, Problem
+from proxy.config.problems import ConfigError, Place, Problem, Severity
 from proxy.config.reload import changed, read_again
 from proxy.config.sources import Sources
 from proxy.control.database import StateError
-from proxy.control.snapshots import NotStoredError, Snapshots
+from proxy.control.snapshots import Keep, NotStoredError, Snapshots
 from proxy.control.state import Asked, State
-from proxy.ipc.boot import prepare_settings
+from proxy.ipc.boot import SETTINGS_FILE, prepare_settings
 
 log = structlog.get_logger()
 
 SIGNAL = Asked("signal", "", "SIGHUP")
+_BEFORE = f"{SETTINGS_FILE}.before"
+"""The settings in force, beside themselves, while others take their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,12 @@ class Reading:
     problems: tuple[Problem, ...] = ()
     refusal: str = ""
     needs_restart: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """The reverse of `dataclasses.asdict`, by way of JSON."""
+        problems = (Problem(**{**one, "severity": Severity(one["severity"])}) for one in told["problems"])
+        return cls(told["at"], tuple(problems), told["refusal"], tuple(told["needs_restart"]))
 
     @property
     def is_successful(self) -> bool:
@@ -64,12 +73,17 @@ class Reload:
 
 
 class Reloader:
-    """Reads again; `adopt` hears settings just before they are in force."""
+    """Reads again; `adopt` hears settings just before they are in force.
+
+    What came of it outlives control: the next one of the same run starts with the settings in force, and must not
+    say that all is well with the file.
+    """
 
     def __init__(
         self, sources: Sources, runtime_dir: Path, snapshots: Snapshots, state: State, adopt: Callable[[Settings], None]
     ) -> None:
-        self.last = Reading(time.time())
+        told = state.reading()
+        self.last = Reading.of(told) if told else Reading(time.time())
         self._sources = sources
         self._runtime_dir = runtime_dir
         self._snapshots = snapshots
@@ -97,31 +111,62 @@ class Reloader:
     async def try_out(self) -> Reload:
         """What a reload would do now."""
         before = self._snapshots.current
-        try:
-            settings, waiting = await asyncio.to_thread(read_again, self._sources, before.settings)
-        except ConfigError as wrong:
-            return Reload(_refused(wrong))
-        reading = Reading(time.time(), needs_restart=tuple(waiting))
+        settings, reading = await self._read()
+        if settings is None:
+            return Reload(reading)
         return Reload(reading, tuple(changed(before.settings, settings)), before.version, before.version + 1)
 
     async def _reload(self, asked: Asked) -> Reload:
         async with self._one_at_a_time:
-            before = self._snapshots.current
-            try:
-                settings, waiting = await asyncio.to_thread(read_again, self._sources, before.settings)
-                keep = await asyncio.to_thread(prepare_settings, self._runtime_dir, settings)
-                audit_id = await self._snapshots.reread(settings, asked, keep, self._adopt)
-            except ConfigError as wrong:
-                done = Reload(_refused(wrong))
-            except (NotStoredError, OSError) as wrong:
-                done = Reload(Reading(time.time(), refusal=f"it could not be stored: {_why(wrong)}"))
-            else:
-                reading = Reading(time.time(), needs_restart=tuple(waiting))
-                differs = tuple(changed(before.settings, settings))
-                done = Reload(reading, differs, before.version, self._snapshots.current.version, audit_id)
+            settings, reading = await self._read()
+            done = Reload(reading) if settings is None else await self._apply(settings, reading, asked)
             self.last = done.reading
             _say(done)
+            try:
+                await self._state.keep_reading(asdict(done.reading))
+            except StateError as refused:
+                log.warning("a restart of control would forget what came of this", why=str(refused))
             return done
+
+    async def _read(self) -> tuple[Settings | None, Reading]:
+        """What the sources say now; no settings if they are refused."""
+        try:
+            settings, waiting = await asyncio.to_thread(read_again, self._sources, self._snapshots.current.settings)
+        except ConfigError as wrong:
+            return None, _refused(wrong)
+        return settings, Reading(time.time(), needs_restart=tuple(waiting))
+
+    async def _apply(self, settings: Settings, reading: Reading, asked: Asked) -> Reload:
+        before = self._snapshots.current.settings
+        try:
+            keep = await asyncio.to_thread(_prepare, self._runtime_dir, settings)
+            done = await self._snapshots.reread(settings, asked, keep, self._adopt)
+        except (NotStoredError, OSError) as wrong:
+            return Reload(Reading(reading.at, refusal=f"it could not be stored: {_why(wrong)}"))
+        finally:
+            (self._runtime_dir / _BEFORE).unlink(missing_ok=True)
+        differs = tuple(changed(before, settings))
+        return Reload(reading, differs, done.version_before, done.version_after, done.audit_id)
+
+
+def _prepare(runtime_dir: Path, settings: Settings) -> Keep:
+    """Write settings for processes that start from now on. Raises OSError.
+
+    Putting them in place and taking that back are renames: neither needs room on a disk.
+    """
+    put_in_place = prepare_settings(runtime_dir, settings)
+    in_force, before = runtime_dir / SETTINGS_FILE, runtime_dir / _BEFORE
+    before.unlink(missing_ok=True)
+    before.hardlink_to(in_force)
+
+    def keep() -> Callable[[], None]:
+        put_in_place()
+        return take_back
+
+    def take_back() -> None:
+        before.replace(in_force)
+
+    return keep
 
 
 def _refused(wrong: ConfigError) -> Reading:

@@ -4,7 +4,8 @@ A bolder change is stored, then put in force: what is in force is never bolder t
 A less bold one is put in force first, whatever the disk says, and is only then stored: nobody waits for a
 disk to be safe. Either is acknowledged when it is on the disk.
 
-A configuration is stored, then put in force as one snapshot, or not at all. It changes a service's mode only
+A configuration is stored, then put in force as one snapshot, or not at all. Its audit row comes last: a less bold
+change may have come meanwhile, so only then is it known which snapshot it led from. It changes a service's mode only
 if it says another mode than it did; then, as at a start, the safer of what it says and what was decided holds.
 """
 
@@ -23,6 +24,8 @@ from proxy.ipc.messages import Snapshot
 log = structlog.get_logger()
 
 _Owed = tuple[Step, Asked]
+Keep = Callable[[], Callable[[], None]]
+"""Stores a configuration for processes that start from now on; what it returns takes that back."""
 
 
 class NotStoredError(Exception):
@@ -42,6 +45,15 @@ class Change:
     """What came of asking for a state; `audit_id` is None when it was the present one."""
 
     step: Step
+    audit_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """A configuration that came in force, from one snapshot to another; `audit_id` is None while the disk owes it."""
+
+    version_before: int
+    version_after: int
     audit_id: str | None
 
 
@@ -126,21 +138,21 @@ class Snapshots:
         task.add_done_callback(self._changing.discard)
         return await asyncio.shield(task)
 
-    async def reread(
-        self, settings: Settings, asked: Asked, keep: Callable[[], None], adopt: Callable[[Settings], None]
-    ) -> str:
-        """Put another configuration in force; the audit row's id.
+    async def reread(self, settings: Settings, asked: Asked, keep: Keep, adopt: Callable[[Settings], None]) -> Reread:
+        """Put another configuration in force.
 
-        `keep` stores it, `adopt` hears of it just before everybody else. Raises NotStoredError, and OSError of
-        `keep`; then nothing has changed.
+        `adopt` hears of it just before everybody else. Raises NotStoredError, and OSError of `keep`; then nothing
+        has changed.
         """
         async with self._storing:
             fresh = redefined(self._settings, settings)
+            take_back = await asyncio.to_thread(keep)
             try:
-                audit_id = await self._state.reread((self._version, self._version + 1), asked, fresh)
+                await self._state.outdate(fresh, self._version + 1)
             except StateError as refused:
+                await asyncio.to_thread(take_back)
                 raise NotStoredError(str(refused), in_force=False) from refused
-            await asyncio.to_thread(keep)
+            before = self._version
             self._states = reread_states(self._settings, settings, self._states, self._decided)
             for name in fresh:
                 self._turns[name] = self._turns.get(name, 0) + 1
@@ -149,7 +161,14 @@ class Snapshots:
             self._configuration = self._version
             adopt(settings)
             self._put_in_force()
-            return audit_id
+        return await self._audit(asked, before, self._configuration)
+
+    async def _audit(self, asked: Asked, before: int, after: int) -> Reread:
+        try:
+            return Reread(before, after, await self._state.reread((before, after), asked))
+        except StateError as refused:
+            log.warning("a reload is not in the audit log yet", snapshot=after, why=str(refused))
+            return Reread(before, after, None)
 
     async def settle(self) -> None:
         """Try again to store what is in force and was not stored. Raises StateError."""

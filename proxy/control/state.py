@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +15,9 @@ from proxy.control.database import LOST, Database, StateError
 
 Row = tuple[float | str, ...]
 _VERSION = "snapshot"
+_READING = "reading"
 _MOST_OWED = 1000
-"""Audit rows of refused attempts held while the disk refuses."""
+"""Audit rows held while the disk refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +115,46 @@ class State:
         """Store the snapshot number of this boot."""
         self._database.transact(lambda connection: _number(connection, version), durable=True)
 
-    async def reread(self, versions: tuple[int, int], asked: Asked, services: Collection[str]) -> str:
-        """Store that the configuration was read again, from one snapshot to another; the audit row's id.
+    async def outdate(self, services: Collection[str], version: int) -> None:
+        """Store that what was decided about these services is older than the configuration of the next snapshot."""
 
-        What was decided about `services` is from now on older than the configuration.
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE services SET run = '' WHERE service = ?", [(name,) for name in services])
+            _number(connection, version)
+
+        await self._database.write(work, durable=True)
+
+    async def reread(self, versions: tuple[int, int], asked: Asked) -> str:
+        """Append the audit row of a configuration that is in force, from one snapshot to another; its id.
+
+        What the disk refuses now is owed.
         """
         before, after = (orjson.dumps({"snapshot": version}).decode() for version in versions)
         row = (time.time(), asked.who, asked.peer, asked.route, "", before, after, "applied", asked.reason)
 
         def work(connection: sqlite3.Connection) -> str:
-            connection.executemany("UPDATE services SET run = '' WHERE service = ?", [(name,) for name in services])
             _number(connection, versions[1])
             return _insert(connection, row)
 
-        return await self._database.write(work, durable=True)
+        try:
+            return await self._database.write(work, durable=True)
+        except StateError:
+            self._owed.append(row)
+            raise
+
+    def reading(self) -> dict[str, Any] | None:
+        """What came of reading the configuration last, if that was in this run of the supervisor."""
+        found = self._database.read(lambda connection: _meta(connection).get(_READING))
+        kept = orjson.loads(found) if found else {}
+        return kept["reading"] if kept.get("run") == self._run else None
+
+    async def keep_reading(self, reading: Mapping[str, Any]) -> None:
+        """Store what came of reading the configuration, for the next control of this run."""
+        kept = orjson.dumps({"run": self._run, "reading": reading}).decode()
+        await self._database.write(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_READING, kept)),
+            durable=False,
+        )
 
     async def record(self, step: Step, asked: Asked) -> str:
         """Store a step with its audit row; on the disk when this returns. The audit row's id."""
@@ -146,7 +173,7 @@ class State:
         await self.settle_refusals()
 
     async def settle_refusals(self) -> None:
-        """Append the rows of refused attempts that are owed."""
+        """Append the audit rows that are owed."""
         rows = list(self._owed)
         if not rows:
             return
@@ -186,12 +213,16 @@ def _shown(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _stored(connection: sqlite3.Connection) -> Stored:
-    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    meta = _meta(connection)
     decisions = {
         service: Decision(_state(mode, latched=bool(latched)), run)
         for service, mode, latched, run in connection.execute("SELECT service, mode, latched, run FROM services")
     }
     return Stored(int(meta.get(_VERSION, 0)), decisions, LOST in meta)
+
+
+def _meta(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, value FROM meta").fetchall())
 
 
 def _state(mode: str, *, latched: bool) -> ServiceState:
@@ -206,7 +237,12 @@ def _store(connection: sqlite3.Connection, service: str, state: ServiceState, ru
 
 
 def _number(connection: sqlite3.Connection, version: int) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_VERSION, str(version)))
+    """Store a snapshot number; what was owed comes late, and must not turn it back."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name)"
+        " DO UPDATE SET value = MAX(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        (_VERSION, str(version)),
+    )
 
 
 def _append(connection: sqlite3.Connection, asked: Asked, step: Step, result: str) -> str:

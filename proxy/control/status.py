@@ -64,6 +64,7 @@ def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any
     found = agreement(tally, service=name)
     results = tally.by(MIRRORS, "result", service=name)
     mirrored = results.pop(MirrorResult.MIRRORED, 0)
+    failed_by = tally.by(REQUESTS, "backend", service=name, code="5xx")
     dropped_by = tally.by(DROPPED, "reason", service=name)
     return {
         "service": name,
@@ -72,7 +73,7 @@ def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any
         "requests": found.requests,
         "client_errors": {
             "proxy": tally.total(REQUESTS, service=name, backend=OURSELVES),
-            "5xx": tally.total(REQUESTS, service=name, backend=service.primary.version, code="5xx"),
+            "5xx": sum(failed_by.values()) - failed_by.get(OURSELVES, 0),  # of primaries of earlier versions too
         },
         "compared": found.compared,
         "agreement": found.ratio,
@@ -119,7 +120,8 @@ def _next(name: str, service: Service, mode: Mode, requests: int, settings: Sett
         return f"shadow-proxy mode shadow {name}"
     if not requests and settings.listen.port:  # a port that the system chose is not known here
         host = f" -H 'Host: {service.hosts[0]}'" if service.hosts else ""
-        return f"curl{host} http://{_reached_at(settings.listen)}/"
+        scheme = "https" if settings.tls.is_on else "http"
+        return f"curl{host} {scheme}://{_reached_at(settings.listen)}/"
     return f"shadow-proxy status {name} --watch"
 
 

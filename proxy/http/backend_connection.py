@@ -16,6 +16,7 @@ from typing import Final, cast
 
 from proxy.core.message import Cause, Failure
 from proxy.http.body import Body, ChunkedBody, EofBody, LengthBody
+from proxy.http.deadline import NEVER
 from proxy.http.receiver import Owner, Receiver
 from proxy.http.response_head import (
     BODILESS,
@@ -25,10 +26,9 @@ from proxy.http.response_head import (
     find_response_head_end,
     parse_response_head,
 )
-from proxy.http.sockets import reset
+from proxy.http.sockets import has_unread, reset
 from proxy.http.tunnel import Handed
 
-NEVER: Final = float("inf")
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_BYTE_TIMEOUT: Final = Cause.FIRST_BYTE_TIMEOUT
 
@@ -37,9 +37,9 @@ class BackendConnection(asyncio.Protocol):
     """See the module's theory of operation."""
 
     __slots__ = (
-        "_body", "_buffer", "_idle_s", "_interims", "_is_behind", "_lane", "_limits", "_owner", "_receiver",
-        "_reusable", "_sent_in", "_to_head", "_transport", "_turn", "deadline", "deadline_cause", "idle_until",
-        "opened_at", "request_open", "used",
+        "_body", "_buffer", "_idle_s", "_interims", "_is_behind", "_is_paused", "_is_stale", "_lane", "_limits",
+        "_owner", "_receiver", "_reusable", "_sent_in", "_to_head", "_transport", "_turn", "deadline",
+        "deadline_cause", "idle_until", "opened_at", "request_open", "used",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -56,6 +56,8 @@ class BackendConnection(asyncio.Protocol):
         self._reusable = True
         self._idle_s = NEVER
         self._is_behind = False
+        self._is_paused = False
+        self._is_stale = False
         self._sent_in = -1
         self.used = False
         self.request_open = False
@@ -78,7 +80,14 @@ class BackendConnection(asyncio.Protocol):
         if transport is not None:
             turn = self._turn
             self._sent_in = turn.flushes
+            if self.used:
+                turn.starting.append(self)
             turn.write(self._lane, transport, data)
+
+    def leaves_early(self) -> None:
+        """What lies unread as the request leaves is no answer to it."""
+        transport = self._transport
+        self._is_stale = transport is not None and not transport.is_closing() and has_unread(transport)
 
     def send_part(self, receiver: Receiver, data: bytes, *, to_head: bool) -> None:
         """Start an exchange with the beginning of a request; `send_more` has the rest."""
@@ -113,10 +122,11 @@ class BackendConnection(asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        """End the connection; used for unused ones."""
-        if self._transport is not None:
+        """End an unused connection; what its backend has not taken yet it does not need, and might never take."""
+        transport = self._transport
+        if transport is not None:
             self._turn.flush()
-            self._transport.close()
+            transport.abort() if transport.get_write_buffer_size() else self.finish()
 
     def hand_over(self) -> Handed:
         """Give the transport away, with what the backend has sent behind its 101."""
@@ -128,7 +138,9 @@ class BackendConnection(asyncio.Protocol):
     def finish(self) -> None:
         """End after the flush, or when the backend has not read for as long as it may be silent."""
         self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
-        self.close()
+        if self._transport is not None:
+            self._turn.flush()
+            self._transport.close()
 
     def reset(self) -> None:
         """End by a reset, after what is written."""
@@ -136,18 +148,24 @@ class BackendConnection(asyncio.Protocol):
             self._turn.flush()
             reset(self._transport)
 
-    def pause_reading(self) -> None:
-        """The client does not read: take no more of the response."""
-        if self._transport is not None:
+    def pause_reading(self, receiver: Receiver) -> None:
+        """The client does not read: take no more of the response, unless it is for somebody else by now."""
+        if self._receiver is receiver and self._transport is not None:
+            self._is_paused = True
             self._transport.pause_reading()
             self.deadline = NEVER
 
-    def resume_reading(self) -> None:
+    def resume_reading(self, receiver: Receiver) -> None:
         """It reads again."""
-        if self._transport is not None:
-            self._transport.resume_reading()
+        if self._receiver is receiver and self._is_paused:
+            self._read_on()
             if self._body is not None:
                 self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
+
+    def _read_on(self) -> None:
+        self._is_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def tick(self, now: float) -> None:
         """Enforce the deadline."""
@@ -166,11 +184,11 @@ class BackendConnection(asyncio.Protocol):
         """Response bytes, or bytes nobody asked for."""
         receiver = self._receiver
         if receiver is None:
-            self.abort()  # nobody asked
+            self._lose()  # nobody asked
             return
         body = self._body
         if body is None:
-            if self._turn.flushes == self._sent_in:  # the request has not left yet: nobody asked for this
+            if self._turn.flushes == self._sent_in or self._is_stale:  # older than the request: nobody asked for this
                 self._fail(Cause.RESET)
                 return
             self._read_head(receiver, self._buffer + data if self._buffer else data, max(0, len(self._buffer) - 2))
@@ -179,6 +197,8 @@ class BackendConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The backend ended: so does the connection."""
+        if self._receiver is None:
+            self._lose()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -209,30 +229,46 @@ class BackendConnection(asyncio.Protocol):
     # --- reading
 
     def _read_head(self, receiver: Receiver, data: bytes, start: int = 0) -> None:
-        end = find_response_head_end(data, start)
-        if end is None:
-            if not VERSION.startswith(data[: len(VERSION)]):
-                self._fail(Cause.PROTOCOL)
-            elif len(data) > self._limits.response_header_bytes + 3:  # the empty line's beginning
-                self._fail(Cause.RESPONSE_HEAD)
+        while (end := find_response_head_end(data, start)) is not None:
+            head = parse_response_head(data[: end[0]], self._limits)
+            if isinstance(head, Malformed):
+                self._fail(Cause(head.value))
+                return
+            rest = data[end[1] :]
+            status = head.status
+            if status < 200:  # noqa: PLR2004  interim, RFC 9110 §15.2
+                self._buffer = b""
+                if not self._reads_on(receiver, head, rest):
+                    return
+                data, start = rest, 0
+                continue
+            if self._to_head or status in BODILESS:
+                self._finish(receiver, head, b"", head.keep_alive and not rest)
+            elif head.length == len(rest):
+                self._finish(receiver, head, rest, head.keep_alive)
             else:
-                self._buffer = data
+                self._start_body(receiver, head, rest)
             return
-        head = parse_response_head(data[: end[0]], self._limits)
-        if isinstance(head, Malformed):
-            self._fail(Cause(head.value))
-            return
-        rest = data[end[1] :]
-        status = head.status
-        if status < 200:  # noqa: PLR2004  interim, RFC 9110 §15.2
-            self._buffer = b""
-            self._read_interim(receiver, head, rest)
-        elif self._to_head or status in BODILESS:
-            self._finish(receiver, head, b"", head.keep_alive and not rest)
-        elif head.length == len(rest):
-            self._finish(receiver, head, rest, head.keep_alive)
+        if not VERSION.startswith(data[: len(VERSION)]):
+            self._fail(Cause.PROTOCOL)
+        elif len(data) > self._limits.response_header_bytes + 3:  # the empty line's beginning
+            self._fail(Cause.RESPONSE_HEAD)
         else:
-            self._start_body(receiver, head, rest)
+            self._buffer = data
+
+    def _reads_on(self, receiver: Receiver, head: ResponseHead, rest: bytes) -> bool:
+        """Pass an interim answer on; whether the next head comes from here too."""
+        if head.status == _SWITCHING_PROTOCOLS:
+            self._buffer = rest
+            if not receiver.switching(head, self):
+                self._fail(Cause.PROTOCOL)
+            return False
+        self._interims += 1
+        if self._interims > self._limits.interim:
+            self._fail(Cause.INTERIM)
+            return False
+        receiver.interim(head)
+        return bool(rest) and self._receiver is receiver
 
     def _start_body(self, receiver: Receiver, head: ResponseHead, rest: bytes) -> None:
         """The general case of a body: streamed, chunked, or with surplus bytes."""
@@ -254,22 +290,7 @@ class BackendConnection(asyncio.Protocol):
         self.expect_by(monotonic() + self._owner.response_idle_s, Cause.RESPONSE_IDLE)
         receiver.answer(head, payload, complete=False)
         if self._body is body and (body.done or body.fault):
-            self.resume_reading()  # a slow client may just have paused what another exchange uses next
             self._end_body(receiver, body, b"")
-
-    def _read_interim(self, receiver: Receiver, head: ResponseHead, rest: bytes) -> None:
-        if head.status == _SWITCHING_PROTOCOLS:
-            self._buffer = rest
-            if not receiver.switching(head, self):
-                self._fail(Cause.PROTOCOL)
-            return
-        self._interims += 1
-        if self._interims > self._limits.interim:
-            self._fail(Cause.INTERIM)
-            return
-        receiver.interim(head)
-        if rest and self._receiver is receiver:
-            self._read_head(receiver, rest)
 
     def _read_body(self, receiver: Receiver, body: Body, data: bytes) -> None:
         payload = body.feed(data)
@@ -299,6 +320,8 @@ class BackendConnection(asyncio.Protocol):
         self._buffer = b""
         self.deadline = NEVER
         self.used = True
+        if self._is_paused:  # by a client that did not read the beginning of what now came to its end
+            self._read_on()
         if self.request_open:
             self.abort()
         elif reusable and idle_s > 0 and not self._is_behind and self._transport is not None:
@@ -311,6 +334,11 @@ class BackendConnection(asyncio.Protocol):
         self._body = None
         self._buffer = b""
         self.deadline = NEVER
+
+    def _lose(self) -> None:
+        """End an unused connection and say so at once: it must not be lent while its end is on its way."""
+        self.abort()
+        self._owner.lost(self)
 
     def _fail(self, cause: Cause) -> None:
         receiver = self._receiver

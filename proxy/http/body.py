@@ -231,9 +231,14 @@ class ChunkedBody:
         return _EXTENSIONS.fullmatch(text.rstrip(b" \t") if self._padded else text) is not None
 
     def _is_over(self, line_bytes: int) -> bool:
-        """Whether framing outgrows the data: bytes above 16 a chunk, minus twice the data so far."""
-        above = self._overhead + max(0, line_bytes - _FREE_OVERHEAD)
-        return above > self._limits.chunk_overhead + 2 * self._data_bytes
+        """Whether framing outgrows the data: bytes above 16 a chunk, minus twice the data so far.
+
+        Data gives credit to the sum of the lines and not to any one of them: a line is held until it ends, and looked
+        at again whenever more of it comes.
+        """
+        allowed = self._limits.chunk_overhead
+        above = max(0, line_bytes - _FREE_OVERHEAD)
+        return above > allowed or self._overhead + above > allowed + 2 * self._data_bytes
 
     def _trailer_line(self, line: bytes) -> bool:
         if not line:

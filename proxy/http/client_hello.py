@@ -13,15 +13,16 @@ _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
 _ALPN: Final = 16
 _RECORD_HEAD: Final = 5
-_BEFORE_SESSION: Final = 4 + 2 + 32
-_MAX_BYTES: Final = 64 << 10
+_MESSAGE_HEAD: Final = 4
+_BEFORE_SESSION: Final = _MESSAGE_HEAD + 2 + 32
+_MAX_RECORD: Final = 16 << 10
 
 
-class Hello(Enum):
+class ClientHello(Enum):
     """What is known of the first message."""
 
     INCOMPLETE = 0
-    """More of it must come."""
+    """More of it must come: at most one record, 16 KiB."""
     WITHOUT_HTTP_1 = 1
     """The client offers protocols, and HTTP/1.1 is not among them."""
     OTHER = 2
@@ -32,30 +33,43 @@ class _MalformedError(Exception):
     pass
 
 
-def read_hello(data: bytes) -> Hello:
-    """Judge the first bytes of a connection, from its beginning. RFC 8446 §4.1.2, §5.1."""
-    message = b""
-    while len(data) >= _RECORD_HEAD and data[0] == _HANDSHAKE:
-        end = _RECORD_HEAD + int.from_bytes(data[3:5])
-        message += data[_RECORD_HEAD:end]
-        whole = len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4])  # noqa: PLR2004  its own head
-        if whole or message[:1] not in {b"", bytes([_CLIENT_HELLO])}:
-            return _judge(message)
-        if len(data) < end or end > _MAX_BYTES or end == _RECORD_HEAD:
-            break
-        data = data[end:]
-    is_tls = data[:1] in {b"", bytes([_HANDSHAKE])}
-    return Hello.INCOMPLETE if is_tls and len(message) + len(data) <= _MAX_BYTES else Hello.OTHER
+def read_hello(data: bytes | bytearray) -> ClientHello:
+    """Judge the first bytes of a connection, from its beginning. RFC 8446 §4.1.2, §5.1.
+
+    Until the message is whole only its heads are looked at, however often this is asked. A message cut into
+    several records is left to OpenSSL: to join them here would cost more than the alert is worth.
+    """
+    if data and data[0] != _HANDSHAKE:
+        return ClientHello.OTHER
+    if len(data) < _RECORD_HEAD:
+        return ClientHello.INCOMPLETE
+    length = int.from_bytes(data[3:_RECORD_HEAD])
+    if not _MESSAGE_HEAD <= length <= _MAX_RECORD:
+        return ClientHello.OTHER
+    return _read_message(data, length)
 
 
-def _judge(message: bytes) -> Hello:
-    if message[0] != _CLIENT_HELLO:
-        return Hello.OTHER
+def _read_message(data: bytes | bytearray, length: int) -> ClientHello:
+    """Judge the message in the first record, which holds `length` bytes. RFC 8446 §4."""
+    head = data[_RECORD_HEAD : _RECORD_HEAD + _MESSAGE_HEAD]
+    if head and head[0] != _CLIENT_HELLO:
+        return ClientHello.OTHER
+    if len(head) < _MESSAGE_HEAD:
+        return ClientHello.INCOMPLETE
+    end = _MESSAGE_HEAD + int.from_bytes(head[1:])
+    if end > length:
+        return ClientHello.OTHER
+    if len(data) < _RECORD_HEAD + end:
+        return ClientHello.INCOMPLETE
+    return _judge(bytes(data[_RECORD_HEAD : _RECORD_HEAD + end]))
+
+
+def _judge(message: bytes) -> ClientHello:
     try:
-        offered = _offered(message[: 4 + int.from_bytes(message[1:4])])
+        offered = _offered(message)
     except _MalformedError:
-        return Hello.OTHER
-    return Hello.WITHOUT_HTTP_1 if offered and HTTP_1_1.encode() not in offered else Hello.OTHER
+        return ClientHello.OTHER
+    return ClientHello.WITHOUT_HTTP_1 if offered and HTTP_1_1.encode() not in offered else ClientHello.OTHER
 
 
 def _offered(message: bytes) -> list[bytes]:

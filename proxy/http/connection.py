@@ -6,12 +6,12 @@ Theory of operation. A connection is in one of five phases:
     BODY       the request is in service and its body still comes
     ANSWERING  the request is read to its end, its answer is not complete; whatever comes waits unparsed
     TUNNEL     the transport was given away for another protocol; `tunnel` says how it lives on
-    LINGERING  answered for good, and ending; `client_link` says how
+    LINGERING  answered for good, and ending; `client_ending` says how
 
 `begin` of the application makes an exchange for each head; the exchange hears the body and the client's
 leaving, and answers through `write`, `answered` and `cut`. A malformed request is answered here, with
 its 4xx and the end of the connection. Answers may complete inside `begin`; the loop in `_advance` then
-takes the next pipelined request without recursion.
+takes the next pipelined request without recursion, and after `AT_ONCE` of them others have their turn.
 
 Backpressure: a client that does not read pauses the exchange, an exchange that cannot pass a body on
 pauses the client, and more than `limits.pipeline_bytes` of waiting requests pause reading.
@@ -21,9 +21,11 @@ import asyncio
 from time import monotonic
 from typing import Final, cast
 
+from proxy.config.models import Forwarded
 from proxy.core.reasons import Refused
 from proxy.http.application import Application, Served
-from proxy.http.client_link import NEVER, ClientLink, Phase
+from proxy.http.client_ending import ClientEnding, Phase
+from proxy.http.deadline import NEVER
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
 from proxy.http.request_reader import RequestReader
@@ -36,11 +38,13 @@ _ANSWERING: Final = Phase.ANSWERING
 _TUNNEL: Final = Phase.TUNNEL
 _LINGERING: Final = Phase.LINGERING
 
+AT_ONCE: Final = 64
+"""Most requests taken out of what a client has sent before others have their turn."""
 SLOW_HEAD: Final = Refusal(408, Refused.REQUEST_HEAD)
 SLOW_BODY: Final = Refusal(408, Refused.REQUEST_BODY_IDLE)
 
 
-class ClientConnection(ClientLink):
+class ClientConnection(ClientEnding):
     """See the module's theory of operation."""
 
     __slots__ = (
@@ -85,10 +89,11 @@ class ClientConnection(ClientLink):
             self._end()
             return
         self._phase = _HEAD
-        self.deadline = monotonic() + self._client_idle_s
+        if not self._write_paused:  # else what is left of the answer has its own time
+            self.deadline = monotonic() + self._client_idle_s
         if self._paused:
             self.resume_reading()
-        if (self._reader.waiting or self._half_closed) and not self._advancing:
+        if self._reader.waiting or self._half_closed:
             self._advance()
 
     def cut(self, *, looks_complete: bool) -> None:
@@ -109,7 +114,7 @@ class ClientConnection(ClientLink):
 
     def resume_reading(self) -> None:
         """The backend takes the body again, and the client has its time anew to send it."""
-        if self._paused and self._phase is _BODY:
+        if self._paused and self._phase is _BODY and not self._write_paused:
             self.deadline = monotonic() + self._settings.timeouts.request_body_idle
         super().resume_reading()
 
@@ -125,6 +130,12 @@ class ClientConnection(ClientLink):
         return Handed(self._transport, waiting, is_behind=self._write_paused, has_ended=self._half_closed)
 
     # --- the worker's side
+
+    def trust(self, forwarded: Forwarded) -> None:
+        """Believe from the next request on what these settings allow the client to say of itself and others."""
+        self.is_trusted = forwarded.trusts(self.peer.decode())
+        self._reader.own_forwarded = forwarded.mode == "on" and not self.is_trusted
+        self.forwarded_for = b""
 
     def drain(self) -> None:
         """Take no further request; an unused connection ends now, and so does a tunnel.
@@ -170,9 +181,7 @@ class ClientConnection(ClientLink):
         self._transport.set_write_buffer_limits(high=self._settings.limits.write_buffer)
         peer = transport.get_extra_info("peername")
         self.peer = peer[0].encode() if isinstance(peer, tuple) else b"unknown"
-        forwarded = self._settings.forwarded
-        self.is_trusted = forwarded.trusts(self.peer.decode())
-        self._reader.own_forwarded = forwarded.mode == "on" and not self.is_trusted
+        self.trust(self._app.settings.forwarded)
         self.deadline = monotonic() + self._settings.timeouts.request_head
         self._app.connections.add(self)
 
@@ -198,11 +207,12 @@ class ClientConnection(ClientLink):
 
     def eof_received(self) -> bool:
         """The client sends no more: it may still await its answer, but not send the rest of a request."""
-        if self._phase is _ANSWERING or (self._phase is _HEAD and self._write_paused):
+        if self._phase is _ANSWERING or (self._phase is _HEAD and (self._write_paused or self._advancing)):
             self._half_closed = True
             return True
         if self._phase is _BODY:
             self._gone()
+        self._turn.flush()  # a transport that ends within this turn takes no more at the end of it
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  however it ended
@@ -235,25 +245,41 @@ class ClientConnection(ClientLink):
 
     def _advance(self) -> None:
         """Take requests out of the waiting bytes while they are answered at once."""
+        if self._advancing:  # further up the stack, or put off
+            return
         self._advancing = True
         reader = self._reader
+        left = AT_ONCE
         try:
-            while reader.waiting and self._phase is _HEAD and not self._write_paused:
+            while left and reader.waiting and self._phase is _HEAD and not self._write_paused:
                 head = reader.next_head()
                 if head is None:
                     break
+                left -= 1
                 if isinstance(head, Refusal):
                     self._refuse_head(head)
                 else:
                     self._begin(head)
         finally:
             self._advancing = False
-        if self._phase is not _HEAD:
-            return
-        if self._write_paused:
-            if len(reader.waiting) > self._limits.pipeline_bytes:
+        if self._phase is _HEAD:
+            self._await_more(is_put_off=not left)
+
+    def _advance_further(self) -> None:
+        self._advancing = False
+        self._advance()
+
+    def _await_more(self, *, is_put_off: bool) -> None:
+        """What is left is no whole request, or has to wait: for the next turn, or for the client to read."""
+        if is_put_off:
+            self._advancing = True
+            self._turn.call_soon(self._advance_further)
+        if is_put_off or self._write_paused:
+            if len(self._reader.waiting) > self._limits.pipeline_bytes:
                 self.pause_reading()
-        elif self._half_closed:
+            return
+        self.resume_reading()
+        if self._half_closed:
             self._end()  # what is left can never become a request
         elif not self._head_timed and not self.is_idle:
             self._head_timed = True  # once: a client that drips its head gains no time by it
@@ -305,7 +331,8 @@ class ClientConnection(ClientLink):
         elif reader.body_done:
             self._end_body(payload)
         else:
-            self.deadline = monotonic() + self._settings.timeouts.request_body_idle
+            if not self._write_paused:
+                self.deadline = monotonic() + self._settings.timeouts.request_body_idle
             if payload:
                 exchange.request_data(payload, [], complete=False)
 
@@ -314,7 +341,7 @@ class ClientConnection(ClientLink):
         if exchange is None:
             return
         self._phase = _ANSWERING
-        if not self._write_paused:  # the answer may have begun, and the client has as long as ever to read it
+        if not self._write_paused:
             self.deadline = NEVER
         self.resume_reading()
         self._keep_waiting()

@@ -1,7 +1,7 @@
 """TLS contexts that follow their files: a renewed certificate is in force for the next handshake.
 
 Files are read by a thread, never by the event loop. What cannot be used changes nothing: the context made last
-stays, and the log says why.
+stays, or the last good one is used where this process has made none yet, and the log says why.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -22,10 +23,20 @@ _State = tuple[tuple[int, int, int], ...]
 
 
 class LiveContext:
-    """One context. `load` makes it from `files`; it raises CertificateError."""
+    """One context. `load` makes it from `files`; it raises CertificateError.
 
-    def __init__(self, load: Callable[[], ssl.SSLContext], files: tuple[str, ...], executor: Executor) -> None:
+    `last_good` is asked where the first one cannot be made; None if it knows of none either.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], ssl.SSLContext],
+        files: tuple[str, ...],
+        executor: Executor,
+        last_good: Callable[[], ssl.SSLContext | None] = lambda: None,
+    ) -> None:
         self._load = load
+        self._last_good = last_good
         self._files = files
         self._executor = executor
         self._context: ssl.SSLContext | None = None
@@ -71,17 +82,24 @@ class LiveContext:
         state = _state(self._files)
         if self._context is not None and state == self._state:
             return
-        log = structlog.get_logger()
         try:
             context = self._load()
-        except CertificateError as wrong:
-            log.warning("certificate_not_used", why=str(wrong), kept=self._context is not None)
-            if self._context is None:
-                raise
+        except Exception as wrong:  # noqa: BLE001  a bug of ours is no reason to stop serving
+            self._go_on(wrong)
             return
         if self._context is not None:
-            log.info("certificate_renewed", files=self._files)
+            structlog.get_logger().info("certificate_renewed", files=self._files)
         self._context, self._state = context, state
+
+    def _go_on(self, wrong: Exception) -> None:
+        """Stay with what there is, and say so at every look. Raises what is wrong if there is nothing."""
+        if self._context is None:
+            self._context = self._last_good()
+        kept = self._context is not None
+        bug = None if isinstance(wrong, CertificateError) else wrong
+        structlog.get_logger().error("certificate_not_used", why=str(wrong), kept=kept, exc_info=bug)
+        if not kept:
+            raise wrong
 
 
 def _state(files: tuple[str, ...]) -> _State:
@@ -97,14 +115,15 @@ def _state(files: tuple[str, ...]) -> _State:
 
 
 class BackendContexts:
-    """The contexts of all `https` backends of a worker: one for each way of being known."""
+    """The contexts of all `https` backends of a worker: one for each way of being known, while it is used."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "certificates")
-        self._made: dict[BackendTls, LiveContext] = {}
+        self._made: WeakValueDictionary[BackendTls, LiveContext] = WeakValueDictionary()
 
     def of(self, tls: BackendTls) -> LiveContext:
         """The context for a backend; made at first use."""
-        if tls not in self._made:
-            self._made[tls] = LiveContext(lambda: backend_context(tls), files_of(tls), self._executor)
-        return self._made[tls]
+        live = self._made.get(tls)
+        if live is None:
+            live = self._made[tls] = LiveContext(lambda: backend_context(tls), files_of(tls), self._executor)
+        return live

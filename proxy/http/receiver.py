@@ -48,4 +48,4 @@ class Owner(Protocol):
         """The exchange is over and the connection can take another."""
 
     def lost(self, connection: "BackendConnection") -> None:
-        """The connection has ended."""
+        """The connection has ended, or is about to and must not be used; may be told twice."""

@@ -50,7 +50,7 @@ class ResponseHead:
         start: our status line, without CRLF; the reason phrase is the backend's.
         fields: the field lines to forward, joined by CRLF, without a last one; hop-by-hop is out.
         length: the declared Content-Length, or -1.
-        chunked: whether the body is chunked.
+        chunked: whether the body is chunked; never where none may follow whatever is said, in a 1xx and a 204.
         keep_alive: whether the backend will take another request on this connection.
         idle_s: for how long it said it would, in seconds, or -1.
         has_date: whether it carries a Date.
@@ -139,17 +139,12 @@ def _parse(head: bytes, most: int) -> ResponseHead | Malformed:
         if field.special is _CONNECTION and field.tokens not in NOMINATE_NOTHING:
             parsed.nominated += field.tokens
             removed += nominated_lines(field.tokens, lines)
-    if parsed.chunked and not _may_be_chunked(parsed, minor):
+    if parsed.chunked and (parsed.length >= 0 or minor == b"0"):  # ambiguous, RFC 9112 §6.1
         return Malformed.PROTOCOL
     if removed:
         head = _without(removed, head, parsed)
     parsed.fields = head[len(start) + 2 :]
     return parsed
-
-
-def _may_be_chunked(head: ResponseHead, minor: bytes) -> bool:
-    """Whether its framing is unambiguous; where no body can follow it does not matter. RFC 9112 §6.1."""
-    return (head.length < 0 and minor != b"0") or head.status == _NO_CONTENT or not head.is_final
 
 
 def _without(removed: list[bytes], head: bytes, parsed: ResponseHead) -> bytes:
@@ -187,6 +182,8 @@ def _repeated(value: bytes) -> int:
 
 def _transfer_encoding(head: ResponseHead, field: Field, removed: list[bytes]) -> bool:
     removed.append(field.line)
+    if head.status < _FIRST_FINAL or head.status == _NO_CONTENT:  # no body follows that it could be about
+        return True
     if head.chunked or field.value.lower() != b"chunked":
         return False
     head.chunked = True
@@ -231,7 +228,7 @@ def _pass(_head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:
     return True
 
 
-_READ: dict[Special, Callable[[ResponseHead, Field, list[bytes]], bool]] = {
+_READ: Final[dict[Special, Callable[[ResponseHead, Field, list[bytes]], bool]]] = {
     Special.BAD: _bad,
     Special.HOST: _pass,
     Special.CONTENT_LENGTH: _content_length,

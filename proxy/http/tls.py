@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
-from proxy.http.client_hello import Hello, read_hello
+from proxy.http.client_hello import ClientHello, read_hello
 
 _READ_BYTES: Final = 256 << 10
 _NO_APPLICATION_PROTOCOL: Final = bytes([21, 3, 3, 0, 2, 2, 120])  # an alert record, fatal; RFC 8446 §6, RFC 7301 §3.2
@@ -252,17 +252,17 @@ class ServedTls(TlsTransport):
     def __init__(self, above: asyncio.Protocol, context: ssl.SSLContext, refused: Callable[[bool], bytes]) -> None:
         super().__init__(above, context, None)
         self._say_refused = refused
-        self._hello: bytes | None = b""
+        self._hello: bytearray | None = bytearray()
 
     def data_received(self, data: bytes) -> None:
         """Encrypted bytes; the first message is read here too, for what OpenSSL lets pass."""
         if self._hello is not None:
-            self._hello = data = self._hello + data
-            hello = read_hello(data)
-            if hello is Hello.INCOMPLETE:
+            self._hello += data
+            found = read_hello(self._hello)
+            if found is ClientHello.INCOMPLETE:
                 return
-            self._hello = None
-            if hello is Hello.WITHOUT_HTTP_1:
+            data, self._hello = bytes(self._hello), None
+            if found is ClientHello.WITHOUT_HTTP_1:
                 self._refuse_protocol()
                 return
         super().data_received(data)
@@ -271,7 +271,8 @@ class ServedTls(TlsTransport):
         self._above.connection_made(self)
 
     def _refused(self, wrong: ssl.SSLError) -> None:
-        if self._hello != b"" and self._below is not None:
+        has_spoken = self._hello is None or len(self._hello) > 0
+        if has_spoken and self._below is not None:
             self._below.write(self._say_refused(getattr(wrong, "reason", "") == "HTTP_REQUEST"))
 
     def _refuse_protocol(self) -> None:

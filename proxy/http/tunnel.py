@@ -54,7 +54,7 @@ class Carrier(Protocol):
 class Tunnel:
     """See the module. It is one of `open_ones` until both connections have ended; `idle_s` are seconds."""
 
-    __slots__ = ("_client", "_idle_s", "_open_ones")
+    __slots__ = ("_client", "_idle_s", "_near", "_open_ones")
 
     def __init__(
         self, turn: Turn, client: Carrier, backend: Carrier, *, idle_s: float, open_ones: "set[Tunnel]"
@@ -65,13 +65,15 @@ class Tunnel:
         open_ones.add(self)
         near, far = End(self, turn, Lane.CLIENT, client), End(self, turn, Lane.SERVING, backend)
         near.other, far.other = far, near
+        self._near = near
         self.moved()
         near.begin()
         far.begin()
 
     def moved(self) -> None:
-        """Bytes have come, or gone after a wait."""
-        self._client.deadline = monotonic() + self._idle_s
+        """Bytes have come, or gone after a wait: they put no end off that is under way."""
+        if not self._near.transport.is_closing():
+            self._client.deadline = monotonic() + self._idle_s
 
     def over(self) -> None:
         """Both connections have ended."""

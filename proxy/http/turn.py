@@ -6,13 +6,18 @@ write that wakes a sleeping process costs far more than one that does not. So wr
 was ready has been read, at most one turn, and then go out lane by lane, so that a peer finds all its
 messages of the turn when it wakes once. Within a lane, order is kept. Without load a turn holds one message
 and nothing waits. A turn that has gathered `FLUSH_BYTES` is written at once: a large body is then paused by a
-slow reader while it is read, not after.
+slow reader while it is read, not after. So is one in which a connection is closed.
+
+Until the end of the turn a request has not left, so whatever its connection says is no answer to it. Writing early
+breaks this rule, and whoever relies on it, the `starting` ones, is told in time. Counting turns beside flushes would
+not do: uvloop polls again before a turn ends once 1,024 sockets were ready together, and a good answer to a request
+written early can then come within the same turn.
 """
 
 import asyncio
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
 FLUSH_BYTES: Final = 64 << 10
 
@@ -25,16 +30,24 @@ class Lane(IntEnum):
     MIRROR = 2
 
 
-class Turn:
-    """Shared by all connections of a worker. `call_soon` is the loop's; `flushes` counts them."""
+class Starting(Protocol):
+    """Who has written a request in this turn, on a connection that might still have something old to say."""
 
-    __slots__ = ("_bytes", "_call_soon", "_due", "_lanes", "flushes")
+    def leaves_early(self) -> None:
+        """It is written now, and not all that the turn has to read is read."""
+
+
+class Turn:
+    """Shared by all connections of a worker. `call_soon` is the loop's, for the next turn; `flushes` counts them."""
+
+    __slots__ = ("_bytes", "_due", "_lanes", "call_soon", "flushes", "starting")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
-        self._call_soon = call_soon
+        self.call_soon = call_soon
         self._due = False
         self._bytes = 0
         self.flushes = 0
+        self.starting: list[Starting] = []
         self._lanes: tuple[list[tuple[asyncio.Transport, bytes]], ...] = tuple([] for _ in Lane)
 
     def write(self, lane: Lane, transport: asyncio.Transport, data: bytes) -> None:
@@ -45,10 +58,17 @@ class Turn:
             self.flush()
         elif not self._due:
             self._due = True
-            self._call_soon(self.flush)
+            self.call_soon(self._end)
 
     def flush(self) -> None:
-        """Write all that is gathered; called at the end of the turn, and before a connection is closed."""
+        """Write all that is gathered before the turn ends: because it is much, or a connection is closed."""
+        for starting in self.starting:
+            starting.leaves_early()
+        self._end()
+
+    def _end(self) -> None:
+        """Write all that is gathered."""
+        self.starting.clear()
         self._due = False
         self._bytes = 0
         self.flushes += 1

@@ -110,7 +110,7 @@ class Upstream:
     def lost(self, connection: BackendConnection) -> None:
         """A connection has ended; whoever waits gets a new one."""
         if connection not in self.connections:
-            return  # its dialling failed, and was counted as that
+            return  # its dialling failed, and was counted as that; or it was told before
         self.connections.remove(connection)
         self.pool.gone(connection)
         self._open_for_next()
@@ -129,7 +129,8 @@ class Upstream:
     def retire(self) -> None:
         """Lend no connection a second time: unused ones end now, the others when they are given back."""
         self._closing = True
-        for unused in tuple(self.pool.idle):
+        unused_ones, self.pool.idle = self.pool.idle, []
+        for unused in unused_ones:
             unused.close()
 
     def abort(self) -> None:

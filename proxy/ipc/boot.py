@@ -2,7 +2,7 @@
 
 It travels as the one command line argument, as JSON. The settings in force lie beside the sockets in
 `settings.json`, and where they were read from in `sources.json`. They are for this user's eyes only: settings
-may hold credentials of backends.
+may hold credentials of backends, which is why a judge, which parses what a candidate sends, never reads them.
 """
 
 import json
@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from proxy.config.logs import configure
 from proxy.config.models import Settings
@@ -38,6 +39,7 @@ class Boot:
             pipe to say that this process is at work, and what it has done).
             Control: `admin` (TCP listener), `control` (Unix listener), `lock` (of the state directory).
             Worker: `listen` (TCP listener), `judge` (Unix listener its judge connects to).
+        log_format: how to log; it stays as it was at the start.
     """
 
     process: str
@@ -47,6 +49,7 @@ class Boot:
     runtime_dir: str
     state_dir: str
     fds: dict[str, int]
+    log_format: Literal["text", "json"] = "text"
 
     def encode(self) -> str:
         """The command line argument."""
@@ -75,13 +78,8 @@ class Boot:
         os.write(self.fds["ready"], f"{RELOADED}\n".encode())
 
     def settings(self) -> Settings:
-        """The settings in force."""
-        return read_settings(Path(self.runtime_dir))
-
-
-def read_settings(runtime_dir: Path) -> Settings:
-    """The settings in force, for a process that starts now."""
-    return Settings.model_validate_json((runtime_dir / SETTINGS_FILE).read_bytes())
+        """The settings in force now. Raises OSError and ValueError."""
+        return Settings.model_validate_json((Path(self.runtime_dir) / SETTINGS_FILE).read_bytes())
 
 
 def prepare_settings(runtime_dir: Path, settings: Settings) -> Callable[[], None]:
@@ -109,5 +107,5 @@ def enter(argument: str) -> Boot:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    configure(boot.settings().log_format, boot.process)
+    configure(boot.log_format, boot.process)
     return boot

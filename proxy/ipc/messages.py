@@ -1,7 +1,7 @@
 """What processes tell each other, as JSON.
 
 worker, judge → control    Hello at connect, then a Report about once a second, cumulative since start
-control → worker, judge    Snapshot at connect and at every change
+control → worker           Snapshot at connect and at every change; a judge hears from its worker what it needs
 """
 
 from collections.abc import Callable

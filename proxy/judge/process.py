@@ -15,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+from math import inf
 from time import monotonic
 
 import structlog
@@ -51,14 +52,20 @@ class Judge:
         self._unsent = b""
         self._ends_at: float | None = None
         self._next_report = monotonic() + REPORT_S
-        self._selector.register(boot.fds["alive"], selectors.EVENT_READ, self.end)
+        self._selector.register(boot.fds["alive"], selectors.EVENT_READ, self.end_with_worker)
 
     def end(self) -> None:
         """Judge what the worker still sends, for a few seconds at most, then report and leave."""
-        if self._ends_at is None:
-            self._ends_at = monotonic() + LAST_WORDS_S
-            if self._boot.fds["alive"] in self._selector.get_map():
-                self._selector.unregister(self._boot.fds["alive"])
+        self._end(LAST_WORDS_S)
+
+    def end_with_worker(self) -> None:
+        """The supervisor is gone: judge what the worker still sends while it drains, then report and leave."""
+        self._selector.unregister(self._boot.fds["alive"])
+        self._end(inf)
+
+    def _end(self, within: float) -> None:
+        at = monotonic() + within
+        self._ends_at = at if self._ends_at is None else min(self._ends_at, at)
 
     def run(self) -> None:
         """Work until told to end."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic, time_ns
 
@@ -15,11 +16,12 @@ from proxy.supervisor.restart import Restarts
 class Child:
     """A process of ours. `boot` is renewed at each start; `due` is when to start it, None while it runs.
 
-    `is_ready` tells whether it has said that it is at work.
+    `environ` is its environment, None for ours. `is_ready` tells whether it has said that it is at work.
     """
 
     module: str
     boot: Boot
+    environ: Mapping[str, str] | None = None
     restarts: Restarts = field(default_factory=Restarts)
     process: subprocess.Popen[bytes] | None = None
     due: float | None = 0.0
@@ -43,7 +45,11 @@ class Child:
         # -P: a folder named `proxy` where we happen to be started is not ours.
         argv = [sys.executable, "-P", "-m", self.module, self.boot.encode()]
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            argv, pass_fds=tuple(self.boot.fds.values()), stdin=subprocess.DEVNULL, process_group=0
+            argv,
+            pass_fds=tuple(self.boot.fds.values()),
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
         )
         self.due = None
         self.restarts.started(monotonic())

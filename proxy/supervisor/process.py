@@ -8,11 +8,12 @@ left, then control, which hears their last reports. Who is told twice to end doe
 
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, time, time_ns
 from types import FrameType
@@ -22,8 +23,9 @@ import structlog
 
 from proxy.config.models import Settings
 from proxy.config.sources import Sources
-from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, RELOADED, SOURCES_FILE, Boot, prepare_settings, read_settings
+from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, RELOADED, SOURCES_FILE, Boot, prepare_settings
 from proxy.supervisor.children import Child
+from proxy.supervisor.environment import inherited
 from proxy.supervisor.lock import StateLock
 from proxy.supervisor.sockets import StartError, address_of, listen, listen_unix
 
@@ -59,7 +61,8 @@ def run(
     on_ready: Callable[[Started], None] = lambda _: None,
 ) -> int:
     """Run the proxy until SIGTERM or SIGINT; the exit code. Raises StartError."""
-    with StateLock(state_dir) as lock:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # settings hold credentials
+    with StateLock(state_dir, settings.timeouts.drain) as lock:
         return Supervisor(settings, sources, lock, instance).run(on_ready)
 
 
@@ -79,14 +82,16 @@ class Supervisor:
         prepare_settings(runtime_dir, settings)()
         (runtime_dir / SOURCES_FILE).write_text(sources.encode())
         run_id = f"{time_ns():x}"
-        base = Boot("", "", run_id, instance, str(runtime_dir), str(lock.state_dir), {})
+        base = Boot("", "", run_id, instance, str(runtime_dir), str(lock.state_dir), {}, settings.log_format)
+        environ = inherited(os.environ, settings)
         unix = self._unix(CONTROL_SOCKET)
         self._control = self._child("control", base, {"admin": self._admin, "control": unix, "lock": lock.of_control})
         self._workers = [
-            self._child(f"worker-{n}", base, {"listen": listener, "judge": self._unix(f"worker-{n}.sock")})
+            self._child(f"worker-{n}", base, {"listen": listener, "judge": self._unix(f"worker-{n}.sock")}, environ)
             for n, listener in enumerate(self._listeners)
         ]
-        self._judges = [self._child(f"judge-{n}", base, {}) for n in range(settings.workers)]
+        self._judges = [self._child(f"judge-{n}", base, {}, environ) for n in range(settings.workers)]
+        self._first_drain_s = settings.timeouts.drain
         self._ending = 0
         self._reload_due = False
         self._reload_asked_of = ""
@@ -100,13 +105,12 @@ class Supervisor:
         self._own.append(sock)
         return sock
 
-    def _child(self, name: str, base: Boot, files: Mapping[str, _Open]) -> Child:
+    def _child(
+        self, name: str, base: Boot, files: Mapping[str, _Open], environ: Mapping[str, str] | None = None
+    ) -> Child:
         fds = {purpose: file.fileno() for purpose, file in files.items()}
-        boot = Boot(
-            name, "", base.run, base.instance, base.runtime_dir, base.state_dir,
-            {"alive": self._alive, "ready": self._ready_end, **fds},
-        )  # fmt: skip
-        return Child(f"proxy.{name.partition('-')[0]}.process", boot)
+        boot = replace(base, process=name, fds={"alive": self._alive, "ready": self._ready_end, **fds})
+        return Child(f"proxy.{name.partition('-')[0]}.process", boot, environ)
 
     def run(self, on_ready: Callable[[Started], None]) -> int:
         """Run until told to end."""
@@ -211,7 +215,7 @@ class Supervisor:
     def _end(self) -> None:
         for listener in self._listeners:
             listener.close()  # the workers close theirs: who comes now is refused, not left waiting
-        _end_all(self._workers, read_settings(self._runtime_dir).timeouts.drain + KILL_AFTER_DRAIN_S)
+        _end_all(self._workers, self._drain_s() + KILL_AFTER_DRAIN_S)
         for sock in self._own:
             sock.close()  # a judge may wait in its ended worker's backlog: now it hears that nobody comes
         _end_all(self._judges, JUDGE_END_S)
@@ -219,6 +223,14 @@ class Supervisor:
         self._admin.close()
         for fd in (self._alive, self._alive_end, self._ready, self._ready_end):
             os.close(fd)
+
+    def _drain_s(self) -> float:
+        """As in force now; as at the start where somebody has tidied the settings away: there is an end to come to."""
+        try:
+            return self._control.boot.settings().timeouts.drain
+        except (OSError, ValueError) as wrong:
+            self._log.error("settings_not_read", why=type(wrong).__name__, drain_s=self._first_drain_s)
+            return self._first_drain_s
 
 
 def _end_all(group: list[Child], longest_s: float) -> None:

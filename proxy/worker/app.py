@@ -70,7 +70,7 @@ class DataPlane:
             self._roster.configure(settings, snapshot.version)
             self._services = self._roster.running
             for connection in self.connections:
-                connection.forwarded_for = b""  # what is said of a client is written anew
+                connection.trust(settings.forwarded)
         self._routes = Routes(self.settings, snapshot.modes)
         self._roster.switch(self._routes.services)
 
@@ -115,7 +115,13 @@ class DataPlane:
             draw=sample(self._sequence) if route.share < 1.0 else 0.0,
         )
         exchange = ServedExchange(self._services[route.index], endpoint, connection, head, result)
-        exchange.start(body, complete=complete)
+        try:
+            exchange.start(body, complete=complete)
+        except Exception as bug:
+            if exchange.is_gone:  # it is counted
+                raise
+            self.bugs.caught("begin", bug)
+            exchange.request_refused(BUG)  # also to the backend, which may have the request already
         return None if exchange.is_gone else exchange
 
     def refuse(self, connection: ClientConnection, refusal: Refusal, *, to_head: bool) -> None:

@@ -3,13 +3,20 @@
 from proxy.worker.budget import ByteBudget
 
 
+def grown(kept: bytes | bytearray, piece: bytes) -> bytearray:
+    """`kept` with `piece` behind it, as one buffer: a list of small pieces takes many times the bytes that count."""
+    buffer = kept if isinstance(kept, bytearray) else bytearray(kept)
+    buffer += piece
+    return buffer
+
+
 class Capture:
     """What is kept of one answer. `held` bytes are taken from the budget until they are released or handed over."""
 
     held = 0
     size = 0
     is_cut = False
-    _kept: bytes | list[bytes] = b""
+    _kept: bytes | bytearray = b""
 
     def __init__(self, budget: ByteBudget, cap: int) -> None:
         self._budget = budget
@@ -28,17 +35,13 @@ class Capture:
             return False
         self.held += size + extra
         self.size += size
-        if not self._kept:
-            self._kept = data
-        elif isinstance(self._kept, bytes):
-            self._kept = [self._kept, data]
-        else:
-            self._kept.append(data)
+        self._kept = grown(self._kept, data) if self._kept else data
         return True
 
     def body(self) -> bytes:
         """What was kept of the body."""
-        return self._kept if isinstance(self._kept, bytes) else b"".join(self._kept)
+        body = self._kept = bytes(self._kept)  # of bytes no copy, of a buffer the only one that stays
+        return body
 
     def release(self) -> None:
         """Let go of it."""

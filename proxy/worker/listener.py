@@ -8,6 +8,7 @@ import asyncio
 import resource
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from proxy.config.certificates import files_of, listener_context
@@ -19,6 +20,7 @@ from proxy.http.live_context import LiveContext
 from proxy.http.refusal import Refusal
 from proxy.http.tls import ServedTls
 from proxy.worker.app import DataPlane
+from proxy.worker.kept_certificate import KeptCertificate
 
 _RESUME_SHARE: Final = 0.95
 _OTHER_FILES: Final = 256
@@ -27,20 +29,23 @@ _WITHOUT_TLS: Final = Refusal(400, Refused.TLS)
 
 
 class Listener:
-    """Accepts clients for a data plane. While it pauses, whoever connects waits in the backlog of `sock`."""
+    """Accepts clients for a data plane. While it pauses, whoever connects waits in the backlog of `sock`.
 
-    def __init__(self, sock: socket.socket, plane: DataPlane) -> None:
+    In `folder` the files of its certificate are kept as they last worked, for the next worker; None keeps nothing.
+    """
+
+    def __init__(self, sock: socket.socket, plane: DataPlane, folder: Path | None = None) -> None:
         sock.setblocking(False)  # noqa: FBT003  the socket API
         self._sock = sock
         self._plane = plane
         self._limit = _limit(plane.settings)
-        self._tls = _context(plane.settings)
+        self._tls = _context(plane.settings, folder)
         self._opening: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self.is_accepting = False
 
     async def open(self) -> None:
-        """Accept clients. Raises CertificateError."""
+        """Accept clients. Raises CertificateError, after it is in the log."""
         if self._tls is not None:
             await self._tls.ready()
         self._resume()
@@ -127,11 +132,15 @@ class Listener:
         return dated(answer, self._plane.date())
 
 
-def _context(settings: Settings) -> LiveContext | None:
+def _context(settings: Settings, folder: Path | None) -> LiveContext | None:
     tls = settings.tls
     if not tls.is_on:
         return None
-    return LiveContext(lambda: listener_context(tls), files_of(tls), ThreadPoolExecutor(1, "certificate"))
+    files, executor = files_of(tls), ThreadPoolExecutor(1, "certificate")
+    if folder is None:
+        return LiveContext(lambda: listener_context(tls), files, executor)
+    kept = KeptCertificate(tls, folder)
+    return LiveContext(kept.load, files, executor, kept.last_good)
 
 
 def _limit(settings: Settings) -> int:

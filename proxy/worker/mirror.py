@@ -10,21 +10,20 @@ counted as a failure of our own, and costs a comparison.
 
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, Protocol
+from typing import Protocol
 
 from proxy.config.bugs import Bugs
 from proxy.config.models import Mirror
 from proxy.core.message import Cause, Failure
 from proxy.core.reasons import Drop, FailureKind
 from proxy.http.backend_connection import BackendConnection
+from proxy.http.deadline import NEVER
 from proxy.http.response_head import ResponseHead
 from proxy.http.upstream import Upstream
 from proxy.ipc.pairs import Side
 from proxy.worker.budget import ByteBudget
 from proxy.worker.capture import Capture
 from proxy.worker.stats import LegStats, ServiceStats
-
-NEVER: Final = float("inf")
 
 
 class CopyOwner(Protocol):

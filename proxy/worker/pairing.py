@@ -15,7 +15,7 @@ from proxy.core.routing import EndpointRoute
 from proxy.http.request_head import RequestHead
 from proxy.http.response_head import ResponseHead
 from proxy.ipc.pairs import Side
-from proxy.worker.capture import Capture
+from proxy.worker.capture import Capture, grown
 from proxy.worker.mirror import MirroredCopy
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Pairing:
     """See the module's theory of operation. Times are monotonic seconds."""
 
     # What most exchanges never touch stands here, so that making one sets only what differs.
-    _request: list[bytes] | None = None
+    _request: bytes | bytearray = b""
     _request_size = 0
     _mirrored_held = 0
     _served: Side | None = None
@@ -135,8 +135,7 @@ class Pairing:
         elif not self._service.budget.take(size):
             self._give_up(Drop.MEMORY_FULL)
         else:
-            self._request = self._request or []
-            self._request.append(framed)
+            self._request = grown(self._request, framed) if self._request else framed
             self._request_size += size
 
     def _start_copy(self, served_head: bytes, head: RequestHead) -> None:
@@ -148,9 +147,9 @@ class Pairing:
             self._give_up(Drop.IN_FLIGHT_FULL)
             return
         request = service.copy_head(served_head, head)
-        if self._request is not None:
-            request += b"".join(self._request)
-            self._request = None
+        if self._request:
+            request += self._request
+            self._request = b""
         leg = service.stats.endpoints[self._endpoint.index].mirrored
         self._copy = copy = MirroredCopy(service.mirror, leg, self, request, to_head=head.method == b"HEAD")
         copy.request_held, self._request_size = self._request_size, 0
@@ -189,7 +188,7 @@ class Pairing:
         self._capture.release()
         self._service.budget.release(self._mirrored_held + self._request_size)
         self._mirrored_held = self._request_size = 0
-        self._request = None
+        self._request = b""
 
     # --- both sides
 

@@ -8,10 +8,12 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from time import monotonic
 
 import uvloop
 
+from proxy.config.certificates import CertificateError
 from proxy.config.models import Mode
 from proxy.core.evidence import Report
 from proxy.http.turn import Turn
@@ -37,7 +39,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         link = JudgeLink(loop, socket.socket(fileno=boot.fds["judge"]), settings.judge.queue, budget, boot.incarnation)
         self._plane = DataPlane(boot.process, boot.instance, settings, link, Turn(loop.call_soon))
-        self._listener = Listener(socket.socket(fileno=boot.fds["listen"]), self._plane)
+        self._listener = Listener(socket.socket(fileno=boot.fds["listen"]), self._plane, Path(boot.runtime_dir))
         hello = Hello(boot.process, boot.incarnation, os.getpid())
         self._configuration = 0
         self._channel = ControlChannel(boot.control_socket, hello, self._adopt)
@@ -54,7 +56,10 @@ class Worker:
         ticker = loop.create_task(self._tick())
         reporter = loop.create_task(self._report())
         await self._first_snapshot()
-        await self._listener.open()
+        try:
+            await self._listener.open()
+        except CertificateError:
+            return 1
         gc.collect()
         gc.freeze()
         self._boot.announce_ready()

@@ -83,7 +83,7 @@ class Roster:
             self._retire(_left_of(removed))
         self.running = tuple(running)
         in_use = {retired.snapshot for retired in self._retired}
-        self._app.link.describe(snapshot, orjson.dumps(settings.with_secrets()), in_use)
+        self._app.link.describe(snapshot, without_secrets(settings), in_use)
 
     def switch(self, routes: Iterable[ServiceRoute]) -> None:
         """Mirror, or not, as these routes say; what is under way to where nothing is mirrored is dropped."""
@@ -138,6 +138,15 @@ class Roster:
             self._retired.remove(retired)
             if retired.stats is not None:
                 self._past.add(_counted(retired.stats).without_gauges())
+
+
+def without_secrets(settings: Settings) -> bytes:
+    """What a judge is told, as JSON: it parses the candidate's bytes, and needs no credential for that.
+
+    A masked value is no value, so the fields added for backends are left out altogether.
+    """
+    headers = {side: {"headers"} for side in ("primary", "candidate")}
+    return orjson.dumps(settings.model_dump(mode="json", exclude={"services": {"__all__": headers}}))
 
 
 def _counted(stats: ServiceStats) -> Tally:

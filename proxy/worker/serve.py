@@ -19,6 +19,7 @@ from proxy.http.answers import dated, failure_answer, status_of, without_body
 from proxy.http.backend_connection import BackendConnection
 from proxy.http.body import chunk, last_chunk
 from proxy.http.connection import ClientConnection
+from proxy.http.deadline import NEVER
 from proxy.http.fields import protected_among
 from proxy.http.interim import interim_head, is_asked_for, lines_without_length, switching_head
 from proxy.http.refusal import Refusal
@@ -31,7 +32,6 @@ from proxy.worker.stats import ABORTED, PROXY, code_class
 if TYPE_CHECKING:
     from proxy.worker.services import RunningService
 
-NEVER: Final = float("inf")
 _MIRRORED: Final = MirrorResult.MIRRORED
 _REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 _NO_CONTENT: Final = 204
@@ -226,7 +226,8 @@ class ServedExchange:
             self._unsent = [self._again]
             self._service.serving.open_fresh(self)
             return
-        self._stats.served.failed()
+        if self._is_the_backends(failure):
+            self._stats.served.failed()
         self._service.stats.failure("serve", failure.kind)
         if self._answer_head is not None:
             self._cut_answer()
@@ -238,6 +239,11 @@ class ServedExchange:
         client.write(without_body(answer) if self._head.method == b"HEAD" else answer)
         self._not_answered(PROXY, code_class(status_of(failure.cause)), failure.kind)
         client.answered(keep_alive=not close)
+
+    def _is_the_backends(self, failure: Failure) -> bool:
+        """Whether it counts against a backend: our own limits do not, nor does time spent waiting for a connection."""
+        waited = failure.cause is Cause.TOTAL_TIMEOUT and self._unsent is not None
+        return not (waited or failure.is_ours)
 
     def _client_head(self, head: ResponseHead) -> bytes:
         """The head as this client gets it; RFC 9112 §6.3, §9.6."""
@@ -284,10 +290,8 @@ class ServedExchange:
         """Part of an answer is with the client: end so that it cannot look complete. RFC 9112 §8."""
         self._drop_backend()
         self._not_answered(self._service.serving_version, ABORTED, FailureKind.TRUNCATED)
-        self._client.cut(looks_complete=not self._answer_chunked and self._answer_length() < 0)
-
-    def _answer_length(self) -> int:
-        return -1 if self._answer_head is None else self._answer_head.length
+        has_length = self._answer_head is not None and self._answer_head.length >= 0
+        self._client.cut(looks_complete=not self._answer_chunked and not has_length)
 
     # --- the client
 
@@ -309,12 +313,12 @@ class ServedExchange:
     def client_paused(self) -> None:
         """The client does not read: of this answer, if it has begun, or of an earlier one."""
         if self._backend is not None and self._answer_head is not None:
-            self._backend.pause_reading()
+            self._backend.pause_reading(self)
 
     def client_resumed(self) -> None:
         """It reads again."""
         if self._backend is not None and self._answer_head is not None:
-            self._backend.resume_reading()
+            self._backend.resume_reading(self)
 
     def backend_paused(self) -> None:
         """The backend does not take the body; it has as long for it as for its answer."""

@@ -142,8 +142,9 @@ class ControlHost:
             "control": self._unix.fileno(),
         }
         boot = Boot(
-            "control", f"c{self._starts}", self.run, "test", str(self.runtime), str(self.state_dir), descriptors
-        )
+            "control", f"c{self._starts}", self.run, "test", str(self.runtime), str(self.state_dir), descriptors,
+            self.settings.log_format,
+        )  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proxy.control.process", boot.encode()],
             pass_fds=[*descriptors.values()],
@@ -170,11 +171,10 @@ class ControlHost:
         self.process.terminate()
         return self.process.wait(TIMEOUT_S)
 
-    def supervisor_dies(self) -> int:
-        """The pipe ends; the exit code."""
+    def supervisor_dies(self) -> None:
+        """The pipe ends."""
         os.close(self._supervisor)
         self._supervisor = -1
-        return self.process.wait(TIMEOUT_S)
 
     def connect(self, process: str = "worker-0", incarnation: str = "w1") -> Peer:
         peer = Peer(self.runtime / CONTROL_SOCKET, process, incarnation)

@@ -53,7 +53,7 @@ class ProxyHost:
     def __init__(self, folder: Path, *words: str) -> None:
         self.state_dir = folder / "state"
         places = ("--listen", f"{LOOPBACK}:0", "--admin-listen", f"{LOOPBACK}:0", "--state-dir", str(self.state_dir))
-        self._argv = [*SERVE, *places, *words]
+        self.argv = [*SERVE, *places, *words]
 
     @classmethod
     def between(cls, folder: Path, primary: int, candidate: int, *words: str) -> Self:
@@ -61,7 +61,7 @@ class ProxyHost:
         return cls(folder, *urls, *words)
 
     def __enter__(self) -> Self:
-        self.process = Process(self._argv, cwd=ROOT)
+        self.process = Process(self.argv, cwd=ROOT)
         try:
             self.process.wait_for_line(r"^Next: ", START_S)
         except BaseException:

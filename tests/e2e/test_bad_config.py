@@ -82,9 +82,9 @@ def test_a_state_directory_that_cannot_be_locked_is_an_error_of_usage(tmp_path: 
 
 
 def test_no_room_for_sockets_is_an_error_of_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
     state = tmp_path / ("s" * LONGEST_PLACE)
     state.mkdir()
     settings = Settings.model_validate({"services": {"a": BACKENDS}})
-    with pytest.raises(StartError, match=r"none/shadow-proxy-.*No such file or directory: check who owns"):
+    with pytest.raises(StartError, match=r"nowhere/shadow-proxy-.*No such file or directory: check who owns"):
         run(settings, Sources(), state, "shadow-proxy-000000")

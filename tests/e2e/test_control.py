@@ -12,7 +12,7 @@ import pytest
 from proxy.config.models import Mode, Settings
 from proxy.core.families import COMPARISONS, DROPPED, GREETINGS, MIRRORS, PAIRS_JUDGED, PAIRS_OFFERED, REQUESTS
 from proxy.core.tally import Tally
-from tests.e2e.control_host import ControlHost, backend
+from tests.e2e.control_host import TIMEOUT_S, ControlHost, backend
 from tests.kit.metrics import assert_identities, parse
 from tests.kit.polling import wait_until
 from tests.kit.ports import refusing_port
@@ -52,14 +52,14 @@ def wait_for_total(host: ControlHost, wanted: float, name: str = "shadow_request
 # What peers see
 
 
-def test_hello_is_answered_with_the_snapshot_and_every_change_is_pushed(host: ControlHost) -> None:
-    worker, judge = host.connect("worker-0", "w1"), host.connect("judge-0", "j1")
+def test_a_worker_s_hello_is_answered_with_the_snapshot_and_every_change_is_pushed(host: ControlHost) -> None:
+    worker, other = host.connect("worker-0", "w1"), host.connect("worker-1", "w2")
     first = worker.snapshot()
     assert first.modes == {"ranker": Mode.SHADOW}
     assert first.settings == host.settings
-    assert judge.snapshot() == first
+    assert other.snapshot() == first
     assert host.change("PUT", MODE_PATH, PRIMARY).status == 200
-    for peer in (worker, judge):
+    for peer in (worker, other):
         pushed = peer.snapshot()
         assert pushed.modes == {"ranker": Mode.PRIMARY}
         assert pushed.version == first.version + 1
@@ -180,8 +180,27 @@ def test_the_last_reports_are_kept_when_control_is_told_to_end(host: ControlHost
 
 
 def test_it_ends_with_its_supervisor(host: ControlHost) -> None:
-    assert host.supervisor_dies() == 0
+    host.supervisor_dies()
+    assert host.process.wait(TIMEOUT_S) == 0
     assert "the supervisor is gone" in host.log
+
+
+def test_without_its_supervisor_it_hears_its_workers_to_their_end(host: ControlHost) -> None:
+    worker = host.connect()
+    worker.snapshot()
+    host.supervisor_dies()
+    for requests in (7, 9):
+        worker.report(worker_tally(requests))
+        wait_for_total(host, requests)
+    worker.close()
+    assert host.process.wait(TIMEOUT_S) == 0
+
+
+def test_without_its_supervisor_it_still_ends_when_told_to(host: ControlHost) -> None:
+    host.connect().snapshot()
+    host.supervisor_dies()
+    wait_until(lambda: "the supervisor is gone" in host.log, "it to notice")
+    assert host.stop() == 0
 
 
 def test_the_signal_meant_for_the_terminal_is_ignored(host: ControlHost) -> None:

@@ -6,11 +6,12 @@ import os
 import random
 import signal
 from asyncio import to_thread
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
 
+from proxy.supervisor.lock import StateLock
 from tests.e2e.crash_scene import CLIENTS, Ledger, Load, audit_ids, write_config
 from tests.e2e.proxy_host import QUIET_S, START_S, ProxyHost
 from tests.e2e.traffic import v1, v2
@@ -18,7 +19,12 @@ from tests.kit.h11_peer import H11Backend, H11Client
 from tests.kit.metrics import assert_identities, balanced
 from tests.kit.polling import wait_until
 from tests.kit.ports import LOOPBACK
+from tests.kit.raw_client import RawClient
+from tests.kit.script import read_request, send, wait_for
+from tests.kit.scripted_backend import ScriptedBackend
+from tests.wire.rig import GET, response
 
+BEGUN, REST = response(b"Content-Length: 10", body=b"hello"), b"world"
 ROUNDS = 5
 """Kills of one proxy; more, and the supervisor would wait longer each time before it starts the process again."""
 LATEST_S = 0.4
@@ -144,6 +150,40 @@ async def test_a_control_that_outlives_its_supervisor_keeps_the_state_file_to_it
             assert not is_free(proxy.state_dir / "control.lock")
             os.kill(control.pid, signal.SIGCONT)
             await to_thread(wait_until, lambda: is_free(proxy.state_dir / "control.lock"), "control to end", START_S)
+            with StateLock(proxy.state_dir) as again:
+                assert again.is_after_a_kill
+
+
+async def test_answers_in_flight_when_the_supervisor_is_killed_are_given_and_counted(tmp_path: Path) -> None:
+    ends = [asyncio.Event() for _ in range(3)]
+    scripts = [(read_request(), send(BEGUN), wait_for(end), send(REST)) for end in ends]
+    async with ScriptedBackend(scripts) as primary, H11Backend() as candidate, AsyncExitStack() as stack:
+        with ProxyHost.between(tmp_path, primary.port, candidate.port) as proxy:
+            clients: list[RawClient] = []
+            for _ in ends:
+                clients.append(await stack.enter_async_context(await RawClient.open(proxy.port, deadline_s=START_S)))
+                await clients[-1].send(GET)
+                await clients[-1].read_exactly(len(BEGUN))
+            proxy.process.send_signal(signal.SIGKILL)
+            await to_thread(proxy.process.wait)
+            again = asyncio.create_task(to_thread(given_and_counted, tmp_path, primary.port, candidate.port))
+            for counted, (end, client) in enumerate(zip(ends, clients, strict=True), 1):
+                end.set()
+                assert (await client.read_until_close()).endswith(b"hello" + REST)
+                if client is not clients[-1]:  # the last report of all is what the next proxy shows
+                    await to_thread(wait_for_requests, proxy, counted)
+            assert "waiting_for_earlier_control" in await again
+
+
+def wait_for_requests(proxy: ProxyHost, counted: int) -> None:
+    wait_until(lambda: proxy.metrics().total("shadow_requests_total") == counted, f"{counted} requests", QUIET_S)
+
+
+def given_and_counted(folder: Path, primary: int, candidate: int) -> str:
+    """Start again, see all three requests counted; what was logged."""
+    with ProxyHost.between(folder, primary, candidate) as proxy:
+        proxy.settled(3)
+        return proxy.process.output
 
 
 def is_free(lock: Path) -> bool:

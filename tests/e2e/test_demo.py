@@ -25,10 +25,11 @@ START_S = 30.0
 
 
 @pytest.fixture(autouse=True)
-def leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    yield
-    assert not list(tmp_path.glob("shadow-demo-*"))
+def leaves_no_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("demo")  # a short name: paths of sockets are short
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    assert not list(folder.glob("shadow-demo-*"))
 
 
 def member(demo: Process, words: str) -> Member:
@@ -110,12 +111,12 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(number: signal.Signals) 
         demo.assert_nothing_left()
 
 
-def test_a_killed_demo_takes_its_processes_with_it(tmp_path: Path) -> None:
+def test_a_killed_demo_takes_its_processes_with_it(leaves_no_folder: Path) -> None:
     with Process(DEMO, cwd=ROOT) as demo:
         demo.wait_for_line(RESULT, START_S)
         demo.kill()
         demo.assert_nothing_left(START_S)
-    for left in tmp_path.glob("shadow-demo-*"):  # its folder, which nobody was there to remove
+    for left in leaves_no_folder.glob("shadow-demo-*"):  # its folder, which nobody was there to remove
         for file in left.iterdir():
             file.unlink()
         left.rmdir()

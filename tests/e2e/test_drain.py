@@ -1,6 +1,7 @@
 """SIGTERM under load: every request that the proxy took up is answered, every other one is told by a bare end."""
 
 import asyncio
+import fcntl
 import signal
 from asyncio import to_thread
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import h11
 import pytest
 
-from tests.e2e.proxy_host import START_S, ProxyHost
+from proxy.ipc.boot import SETTINGS_FILE
+from tests.e2e.proxy_host import ROOT, START_S, ProxyHost
 from tests.e2e.traffic import number, reply, v2
 from tests.kit.h11_peer import H11Backend, H11Client, H11Reply, H11Request
+from tests.kit.processes import Process
 from tests.kit.raw_client import RawClient
 from tests.kit.script import hang, read_request, send
 from tests.kit.scripted_backend import ScriptedBackend
@@ -102,3 +105,28 @@ async def test_a_second_signal_does_not_wait_for_answers_in_flight_and_counts_ar
                 await client.abandon()
             assert await to_thread(proxy.process.wait) == 1
             proxy.process.assert_nothing_left()
+
+
+async def test_it_ends_in_order_though_somebody_tidied_its_settings_away(tmp_path: Path) -> None:
+    async with H11Backend(big) as primary, H11Backend(v2) as candidate:
+        with ProxyHost.between(tmp_path, primary.port, candidate.port) as proxy:
+            async with await H11Client.open(proxy.port, deadline_s=START_S) as client:
+                await client.exchange("GET", "/items/1")
+            (Path((proxy.state_dir / "lock").read_text()) / SETTINGS_FILE).unlink()
+            assert await to_thread(proxy.process.stop) == 0
+            assert "settings_not_read" in proxy.process.output
+        with ProxyHost.between(tmp_path, primary.port, candidate.port) as again:
+            await to_thread(again.settled, 1)
+
+
+async def test_a_hang_up_while_it_starts_does_not_end_it(tmp_path: Path) -> None:
+    async with H11Backend(big) as primary, H11Backend(v2) as candidate:
+        proxy = ProxyHost.between(tmp_path, primary.port, candidate.port)
+        proxy.state_dir.mkdir(mode=0o700)
+        with (proxy.state_dir / "control.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with Process(proxy.argv, cwd=ROOT) as process:
+                await to_thread(process.wait_for_line, "waiting_for_earlier_control", START_S)
+                process.send_signal(signal.SIGHUP)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                await to_thread(process.wait_for_line, "^Next: ", START_S)

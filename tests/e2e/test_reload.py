@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.crash_scene import Ledger
 from tests.e2e.proxy_host import START_S, Answer, ProxyHost, ask
 from tests.e2e.traffic import Traffic, v1, v2
 from tests.kit.h11_peer import H11Backend, H11Client
@@ -62,6 +63,20 @@ class Stage:
             return said if said["configuration"]["read_at"] != before else None
 
         return wait_until(read, "the configuration to be read again", START_S)
+
+    def compared(self, requests: int) -> None:
+        """Wait until so many requests of the services are counted and compared."""
+
+        def is_balanced() -> bool:
+            services = self.said()["services"]
+            ended = [sum(one["verdicts"].values()) + one["dropped"] for one in services]
+            return (
+                sum(one["requests"] for one in services) == requests
+                and all(one["mirrored"] + sum(one["not_mirrored"].values()) == one["requests"] for one in services)
+                and [one["mirrored"] for one in services] == ended
+            )
+
+        wait_until(is_balanced, f"{requests} requests compared", START_S)
 
     def reload_by_call(self, query: str = "") -> Answer:
         return self.proxy.change("POST", f"/api/v1/config/reload{query}", {"reason": "a test"})
@@ -188,8 +203,10 @@ async def test_endpoints_versions_and_services_come_and_go_and_counters_never_go
         {"service": named, "top": other},
         {"version": "v1.1", "top": other},
         {},
+        {"version": "v1.1", "service": named},
+        {"service": named},
     ]
-    asked, before = 0, 0.0
+    asked, ledger = 0, Ledger()
     async with await H11Client.open(stage.proxy.port) as client:
         for step in steps:
             stage.write(**step)
@@ -197,17 +214,22 @@ async def test_endpoints_versions_and_services_come_and_go_and_counters_never_go
             for _ in range(3):
                 await client.exchange("GET", "/items/7")
             asked += 3
-            found = await to_thread(stage.proxy.settled, asked)
-            assert found.total("shadow_comparisons_total", service="ranker") == asked
-            assert found.total("shadow_requests_total", service="ranker") >= before
-            before = found.total("shadow_requests_total", service="ranker")
+            await to_thread(stage.compared, asked)
+            ledger.show(stage.proxy.metrics())
         fields = ((b"Host", b"search.example"),)
         stage.write(top=other)
         await to_thread(stage.reload)
         await client.exchange("GET", "/items/7", fields)
-    found = await to_thread(stage.proxy.settled, asked + 1)
-    assert found.total("shadow_comparisons_total", service="search") == 1
-    assert found.total("shadow_requests_total", backend="v1.1") == 3
+        await to_thread(stage.compared, asked + 1)
+        ledger.show(stage.proxy.metrics())
+        assert stage.said()["services"][1]["compared"] == 1
+        stage.write(version="v1.1", service=named)
+        await to_thread(stage.reload)
+        await to_thread(stage.compared, asked)
+        found = stage.proxy.metrics()
+    ledger.show(found)
+    assert {dict(labels)["backend"] for labels in found.samples["shadow_requests_total"]} == {"v1.1", "proxy"}
+    assert found.total("shadow_requests_total", endpoint="item") == 3
 
 
 async def test_a_mode_changes_only_where_the_file_says_another_one_and_then_the_safer_holds(stage: Stage) -> None:
@@ -277,6 +299,17 @@ async def test_processes_that_are_started_again_find_the_new_configuration(stage
         assert (await client.exchange("GET", "/items/10")).status == 200
     assert (len(stage.old.requests), len(stage.new.requests)) == (0, 1)
     await to_thread(stage.proxy.settled, 1)
+
+
+async def test_a_refused_reload_is_still_said_when_control_is_back(stage: Stage) -> None:
+    await stage.start()
+    stage.write(top="wrokers: 2")
+    errors = stage.reload_by_call().json["errors"]
+    gone = stage.proxy.kill("control")
+    await to_thread(stage.proxy.restarted, gone, "control")
+    await to_thread(wait_until, lambda: admin_answers(stage), "the admin port to answer", START_S)
+    assert (stage.said()["configuration"]["in_force"], stage.said()["configuration"]["errors"]) == (False, errors)
+    assert stage.proxy.metrics().total("shadow_config_last_reload_successful") == 0
 
 
 async def test_a_reload_asked_for_while_control_is_away_is_done_when_it_is_back(stage: Stage) -> None:

@@ -6,12 +6,13 @@ import ssl
 import subprocess
 from asyncio import to_thread
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 import requests
 
+from proxy.worker.kept_certificate import KEPT_FILE
 from tests.e2e.proxy_host import ROOT, SERVE, ProxyHost
 from tests.e2e.traffic import v1
 from tests.kit.certificates import Authority
@@ -127,6 +128,52 @@ async def test_a_bad_new_certificate_is_said_and_the_old_one_is_kept(stage: Stag
     stage.proxy.process.send_signal(signal.SIGHUP)
     await to_thread(stage.proxy.process.wait_for_line, r"holds no private key in PEM form")
     assert await stage.shown() == before
+
+
+@pytest.mark.parametrize("wrong", ["half renewed", "expired"])
+async def test_a_worker_that_starts_over_bad_files_shows_the_last_good_certificate(stage: Stage, wrong: str) -> None:
+    before = await stage.shown()
+    if wrong == "expired":
+        await to_thread(stage.authority.sign, "127.0.0.1", -1)
+    else:
+        (stage.folder / "127.0.0.1.key").unlink()
+    await restart_worker(stage)
+    assert await stage.shown() == before
+    said = (await to_thread(stage.proxy.process.wait_for_line, r".*certificate_not_used.*"))[0]
+    assert "kept=True" in said
+    assert str(stage.folder / "127.0.0.1.") in said
+    await to_thread(stage.authority.sign, "127.0.0.1")
+    stage.proxy.process.send_signal(signal.SIGHUP)
+
+    async def renewed() -> bool:
+        return await stage.shown() != before
+
+    await wait_until_async(renewed, "the renewed certificate to be shown")
+
+
+async def test_a_worker_without_any_certificate_says_so_in_one_line_at_each_start(stage: Stage) -> None:
+    kept = Path((stage.proxy.state_dir / "lock").read_text()) / KEPT_FILE
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.unlink()
+    key = stage.folder / "127.0.0.1.key"
+    aside = key.rename(stage.folder / "aside")
+    await to_thread(stage.proxy.kill, "worker")
+    said = (await to_thread(stage.proxy.process.wait_for_line, r".*certificate_not_used.*", 20.0))[0]
+    assert "kept=False" in said
+    aside.rename(key)
+
+    async def serves() -> bool:
+        with suppress(OSError):
+            return bool(await stage.shown())
+        return False
+
+    await wait_until_async(serves, "a worker that serves again")
+    assert "Traceback" not in stage.proxy.process.output
+
+
+async def restart_worker(stage: Stage) -> None:
+    gone = await to_thread(stage.proxy.kill, "worker")
+    await to_thread(stage.proxy.restarted, gone, "worker")
 
 
 def test_a_key_that_cannot_be_used_is_an_error_before_anything_starts(tmp_path: Path) -> None:

@@ -104,12 +104,12 @@ def _one_length(lines: list[bytes]) -> list[bytes]:
 
 
 def _unframed(lines: list[bytes]) -> list[bytes]:
-    """Without valid framing, for a response that has no body anyway."""
+    """Without framing, whatever it says, for a response that has no body anyway. RFC 9112 §6.1, §6.3."""
     kept = []
     for line in lines:
         name, _, value = line.partition(b":")
         is_length = name.lower() == b"content-length" and re.fullmatch(rb"[ \t]*[0-9]{1,19}[ \t]*", value)
-        is_coding = name.lower() == b"transfer-encoding" and value.strip(b" \t").lower() == b"chunked"
+        is_coding = name.lower() == b"transfer-encoding" and re.fullmatch(rb"[\t\x20-\x7e\x80-\xff]*", value)
         if not (is_length or is_coding):
             kept.append(line)
     return kept

@@ -155,7 +155,10 @@ async def test_c15_a_body_sent_with_204_or_304_reaches_nobody_and_ends_its_conne
 # --- C16
 
 
-@pytest.mark.parametrize("said", [(CHUNKED,), (CHUNKED, TEN)], ids=["chunked", "chunked and length"])
+GZIP = b"Transfer-Encoding: gzip"
+
+
+@pytest.mark.parametrize("said", [(CHUNKED,), (CHUNKED, TEN), (GZIP,)], ids=["chunked", "chunked and length", "gzip"])
 async def test_c16_a_204_loses_its_coding(rig: Rig, form: Form, said: tuple[bytes, ...]) -> None:
     await is_relayed(rig, form, Bodiless(GET, NO_CONTENT, said, ()))
 
@@ -165,7 +168,9 @@ async def test_c16_chunks_sent_with_a_204_reach_nobody_and_end_its_connection(ri
 
 
 @pytest.mark.parametrize("status", [b"100", b"102", b"103", b"199"])
-@pytest.mark.parametrize("said", [(CHUNKED,), (TEN,), (CHUNKED, TEN)], ids=["chunked", "length", "both"])
+@pytest.mark.parametrize(
+    "said", [(CHUNKED,), (TEN,), (CHUNKED, TEN), (GZIP,)], ids=["chunked", "length", "both", "gzip"]
+)
 async def test_c16_an_interim_response_loses_both(
     rig: Rig, transmission: Form, status: bytes, said: tuple[bytes, ...]
 ) -> None:

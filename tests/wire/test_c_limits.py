@@ -60,9 +60,16 @@ LIMITS = [
         reason="chunk_overhead",
     ),
     Limit(
-        {"chunk_overhead": 4},  # and twice the data that has come
-        at=b"5\r\nhello\r\n0;" + b"x" * (16 + 10) + b"\r\n\r\n",
-        over=b"5\r\nhello\r\n0;" + b"x" * (16 + 11) + b"\r\n\r\n",
+        {"chunk_overhead": 4},  # and, for all lines together, twice the data that has come
+        at=b"1;" + b"x" * 16 + b"\r\nh\r\n4;" + b"x" * 14 + b"\r\nello\r\n0\r\n\r\n",
+        over=b"1;" + b"x" * 16 + b"\r\nh\r\n4;" + b"x" * 15 + b"\r\nello\r\n0\r\n\r\n",
+        status=400,
+        reason="chunk_overhead",
+    ),
+    Limit(
+        {"chunk_overhead": 4},  # but not for a single one
+        at=b"5\r\nhello\r\n0;" + b"x" * 16 + b"\r\n\r\n",
+        over=b"5\r\nhello\r\n0;" + b"x" * 17 + b"\r\n\r\n",
         status=400,
         reason="chunk_overhead",
     ),

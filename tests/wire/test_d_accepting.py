@@ -119,7 +119,7 @@ class SmallHost(ProxyHost):
 
     def __init__(self, folder: Path, *words: str) -> None:
         super().__init__(folder, *words)
-        self._argv = ["sh", "-c", f'ulimit -n {OPEN_FILES}; SHADOW_PROXY_POOL__IDLE=60s exec "$@"', "sh", *self._argv]
+        self.argv = ["sh", "-c", f'ulimit -n {OPEN_FILES}; SHADOW_PROXY_POOL__IDLE=60s exec "$@"', "sh", *self.argv]
 
 
 async def test_d16_a_worker_with_few_descriptors_neither_fails_nor_spins(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from proxy.http.connection import ClientConnection
+from proxy.core.reasons import Refused
+from proxy.http.connection import AT_ONCE, ClientConnection
+from tests.kit.memory_plane import MemoryPlane, settings
 from tests.kit.ports import refusing_port
 from tests.kit.script import close, hang, read_request, reset, respond, send, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
@@ -14,6 +16,8 @@ from tests.wire.rig import FORWARDED, GET, Rig, problem, request, response, size
 
 ALONE = {"mirror": {"share": 0.0}}
 OK = sized(b"ok", DATE)
+TRACE = request(b"TRACE /")
+NOT_ALLOWED = b" 405 "
 
 
 def _connection(rig: Rig) -> ClientConnection:
@@ -245,3 +249,44 @@ async def test_d5_a_client_that_pipelines_and_never_reads_is_served_no_more(rig:
         assert len((await client.read_response()).raw) == len(big)
     await sending
     await healthy(rig, client)
+
+
+@pytest.mark.parametrize("many", [1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
+@pytest.mark.parametrize("rest", [b"", b"GET /", GET], ids=["nothing", "half a head", "one for a backend"])
+def test_d5_who_pipelines_what_is_answered_at_once_leaves_each_turn_to_others(many: int, rest: bytes) -> None:
+    with MemoryPlane() as plane:
+        client = plane.client()
+        (connection,) = plane.plane.connections
+        plane.loop.call_soon(connection.data_received, TRACE * many + rest)
+        for turn in (1, 2):
+            plane.loop.run_turn()
+            assert plane.plane.stats.refused[Refused.TRACE] == min(many, turn * AT_ONCE)
+        client.half_close()
+        plane.loop.run_ready()
+        assert client.received.count(NOT_ALLOWED) == many
+        assert client.received.count(b" 200 OK") == rest.count(GET)
+        assert client.eof
+
+
+def test_d5_requests_that_are_put_off_are_bounded_by_not_reading() -> None:
+    with MemoryPlane(settings(limits={"pipeline_bytes": 1 << 10})) as plane:
+        client = plane.client()
+        (connection,) = plane.plane.connections
+        for _ in range(9):
+            client.transport.write(TRACE * 10 * AT_ONCE)
+        most = 0
+        while client.received.count(NOT_ALLOWED) < 90 * AT_ONCE:
+            plane.loop.run_turn()
+            most = max(most, len(connection._reader.waiting))
+        assert most < 2 * len(TRACE) * 10 * AT_ONCE
+        assert not connection._paused
+
+
+def test_d5_a_client_that_is_cut_off_is_answered_no_more() -> None:
+    with MemoryPlane() as plane:
+        plane.client()
+        (connection,) = plane.plane.connections
+        connection.data_received(TRACE * 3 * AT_ONCE)
+        connection.give_up()
+        plane.loop.run_ready()
+        assert plane.plane.stats.refused == {Refused.TRACE: AT_ONCE}

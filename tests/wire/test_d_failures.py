@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
-from proxy.core.families import BACKEND_FAILURES
+from proxy.core.families import BACKEND_FAILURES, REQUESTS
 from proxy.core.message import Cause, Failure
+from proxy.worker.pairing import Pairing
+from tests.kit.memory_plane import MemoryBackend, MemoryPlane
 from tests.kit.ports import black_hole_port, refusing_port
 from tests.kit.raw_client import RawClient
 from tests.kit.script import close, hang, read_request, reset, respond, send, send_bytewise, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.kit.scripted_connection import Script
+from tests.kit.wire import Wire
 from tests.wire.forms import DATE, Form, ended, healthy, joined
 from tests.wire.rig import GET, Rig, problem, request, response, sized, without_date
 
@@ -250,3 +253,35 @@ async def test_d12_proxy_status_can_be_switched_off(rig: Rig, transmission: Form
     got = await client.read_response()
     assert (got.status, got.values(b"proxy-status")) == (502, [])
     await healthy(rig, client)
+
+
+class Once(MemoryBackend):
+    """Answers the first request only."""
+
+    def heard(self, wire: Wire) -> None:
+        if wire.received.count(b"\r\n\r\n") == 1:
+            super().heard(wire)
+
+
+@pytest.mark.interpreted
+def test_a_bug_of_ours_behind_a_request_already_sent_is_the_end_of_its_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug")
+
+    with MemoryPlane(primary=Once()) as plane:
+        client = plane.client()
+        plane.say(client, GET)
+        del client.received[:]
+        with monkeypatch.context() as patched:
+            patched.setattr(Pairing, "request", broken)
+            plane.say(client, GET)
+        (backend,) = plane.primary.connections
+        assert isinstance(backend.error, ConnectionResetError)
+        assert client.received.startswith(b"HTTP/1.1 500 ")
+        assert client.received.count(b"HTTP/1.1 ") == 1
+        assert client.eof
+        assert plane.tally.by(REQUESTS, "code") == {"2xx": 1, "5xx": 1}
+        assert plane.loop.raised
+        plane.loop.raised.clear()

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.kit.certificates import Authority
 from tests.kit.script import answer, hang, read_request, reset, respond, send, send_endlessly, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.wire.forms import DATE, Form, copied, ended, joined
@@ -110,6 +111,27 @@ async def test_d6_all_pipelined_requests_are_answered_however_slowly_they_are_re
     for _ in range(300):
         assert len((await client.read_response()).body) == 100_000
     await ended(client)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (request(b"TRACE /"), 405),
+        (request(b"OPTIONS *", b"Max-Forwards: 0"), 200),
+        (request(b"GET /").replace(b"Host: a", b"Host: b"), 404),
+    ],
+    ids=["TRACE", "OPTIONS", "no service"],
+)
+async def test_d6_an_answer_given_at_once_is_not_lost_when_the_end_comes_in_the_same_packet(
+    rig: Rig, authority: Authority, asked: bytes, status: int
+) -> None:
+    certificate, key = authority.sign("127.0.0.1")
+    await rig.start(tls={"certificate": str(certificate), "key": str(key)}, service={"hosts": ["a"]})
+    client = await rig.client(tls=authority.client())
+    client.tls._tls.write(asked)  # not on the line before the end is
+    await client.half_close()
+    assert b" %d " % status in (await client.read_until_close()).partition(b"\r\n")[0]
+    assert client.tls.close_notified
 
 
 # --- D7: reset

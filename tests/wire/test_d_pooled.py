@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from proxy.config.models import Mode
 from proxy.core.families import BACKEND_REQUESTS
 from proxy.http.backend_connection import BackendConnection
+from tests.kit.memory_plane import MemoryPlane
 from tests.kit.script import answer, close, half_close, hang, read_request, reset, respond, send, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.kit.scripted_connection import Script, Step
@@ -263,6 +265,20 @@ async def test_d10_an_unused_connection_that_its_backend_ends_is_not_used(rig: R
     await healthy(rig, client)
 
 
+@pytest.mark.parametrize("end", ["FIN", "stray bytes"])
+def test_d10_one_known_to_end_is_not_used_in_the_same_turn(end: str) -> None:
+    with MemoryPlane(mode=Mode.PRIMARY) as plane:
+        client = plane.client()
+        plane.say(client, GET)
+        client.received.clear()
+        (unused,) = plane.primary.connections
+        unused.transport.close() if end == "FIN" else unused.transport.write(sized(b"evil"))
+        client.transport.write(request(b"POST /", b"Content-Length: 0"))  # read right behind it
+        plane.loop.run_ready()
+        assert client.received.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n")
+        assert len(plane.primary.connections) == 2
+
+
 # --- D11: one exchange at a time
 
 
@@ -297,6 +313,24 @@ async def test_d11_a_response_nobody_asked_for_answers_no_request(rig: Rig, when
     await first.gone()
     assert len(rig.primary.connections) == 2
     await healthy(rig, client)
+
+
+@pytest.mark.parametrize("size", [70_000, 200_000])
+async def test_d11_nor_does_it_answer_one_so_large_that_it_leaves_at_once(rig: Rig, size: int) -> None:
+    await rig.start(respond(OK), respond(sized(b"right", DATE)), service=ALONE, pool=LONG)
+    client = await rig.client()
+    await client.send(GET)
+    assert (await client.read_response()).raw == OK
+    first = rig.primary.connections[0]
+    large = request(b"PUT /", b"Content-Length: %d" % size, body=b"p" * size)
+    await asyncio.gather(client.send(large), first.wire.send(sized(b"evil")))
+    got = await client.read_response()
+    if got.status == 200:  # sent once more, as a body that came in one read can be
+        assert got.raw == sized(b"right", DATE)
+    else:
+        assert b'"reset"' in got.body
+    await first.gone()
+    assert (await rig.ask()).status == 200
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from pydantic import ValidationError
 
+from proxy.config.models import Limits
 from tests.kit.script import read_request, respond, send, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.wire.forms import DATE, Form, ended, healthy, joined
@@ -121,3 +123,9 @@ async def test_e2_those_of_the_candidate_reach_nobody(rig: Rig) -> None:
     await rig.until(lambda: rig.pairs, "the pair")
     assert rig.pairs[0].candidate.body == b"other"
     await healthy(rig, client)
+
+
+def test_e2_the_limit_itself_has_one_since_they_are_read_one_within_the_other() -> None:
+    assert Limits(interim=100).interim == 100
+    with pytest.raises(ValidationError, match="less than or equal to 100"):
+        Limits(interim=101)

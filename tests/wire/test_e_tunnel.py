@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import pytest
 
+from tests.kit.memory_plane import MemoryBackend, MemoryPlane, settings
 from tests.kit.raw_client import RawClient
 from tests.kit.script import (
     close,
@@ -20,7 +21,7 @@ from tests.kit.script import (
     wait_for,
 )
 from tests.kit.scripted_connection import ScriptedConnection
-from tests.kit.wire import Ending
+from tests.kit.wire import Ending, Wire
 from tests.wire.forms import ended, healthy
 from tests.wire.rig import Rig, problem, without_date
 from tests.wire.upgrades import SWITCHED, forwarded, over, receive_to_end, switch, tunnel, upgrade
@@ -29,6 +30,14 @@ MIB = 1 << 20
 SIZE = 16 * MIB
 EVERY_BYTE = bytes(range(256)) * 4
 FULL = problem(503, "tunnels", "connection_limit_reached", close=False, more=["Retry-After: 1"])
+
+
+class Agreeing(MemoryBackend):
+    """Agrees to every upgrade."""
+
+    def heard(self, wire: Wire) -> None:
+        if wire.received.endswith(b"\r\n\r\n"):
+            wire.transport.write(SWITCHED)
 
 
 def block(number: int) -> bytes:
@@ -382,3 +391,18 @@ async def test_e3_draining_ends_tunnels_after_the_last_byte(rig: Rig) -> None:
         assert await rig.primary.connections[0].gone() is Ending.FIN
         await client.abandon()
         await draining
+
+
+def test_e3_a_backend_that_talks_on_does_not_put_off_the_end_of_a_client_that_does_not_read() -> None:
+    with MemoryPlane(settings(timeouts={"client_stall": "60s"}), primary=Agreeing()) as plane:
+        client = plane.client()
+        plane.say(client, upgrade())
+        (connection,), (backend,) = plane.plane.connections, plane.primary.connections
+        client.stop_reading()
+        backend.transport.write(b"unread")
+        plane.loop.run_ready()
+        connection.drain()
+        for _ in range(8):
+            backend.transport.write(b"!")
+            plane.wait(10)
+        assert not plane.plane.connections

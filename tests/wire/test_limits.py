@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from proxy.config.models import Settings
-from proxy.core.families import BACKEND_FAILURES
+from proxy.config.models import Mode, Settings
+from proxy.core.families import BACKEND_FAILURES, BACKEND_REQUESTS
 from proxy.http.connection import ClientConnection
+from tests.kit.memory_plane import MemoryBackend, MemoryPlane, settings
 from tests.kit.script import read_request, respond, send, send_cut, send_endlessly, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
+from tests.kit.wire import Wire
 from tests.wire.forms import DATE, ended, healthy
 from tests.wire.rig import FORWARDED, GET, Rig, problem, request, response, sized, without_date
 
@@ -385,3 +387,41 @@ async def test_a_connection_of_a_certain_age_is_closed_when_it_is_next_unused(ri
     await rig.primary.connections[0].gone()
     await healthy(rig, client)
     assert len(rig.primary.connections) == 2
+
+
+# --- what is ours is not the backend's
+
+
+class Silent(MemoryBackend):
+    """Answers nothing."""
+
+    def heard(self, wire: Wire) -> None:
+        pass
+
+
+UPGRADE = request(b"GET /", b"Connection: upgrade", b"Upgrade: websocket")
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks", "reason"),
+    [
+        ({"limits": {"tunnels": 0}}, UPGRADE, b"tunnels"),
+        ({"pool": {"max_connections": 1, "max_waiting": 0}}, GET, b"pool_full"),
+        ({"pool": {"max_connections": 1}}, GET, b"pool_wait"),
+        ({"pool": {"max_connections": 1, "wait": 500.0}, "timeouts": {"total": 20.0}}, GET, b"total_timeout"),
+    ],
+    ids=["tunnels", "pool_full", "pool_wait", "total_timeout"],
+)
+def test_a_request_that_was_sent_to_no_backend_counts_for_none(
+    changes: dict[str, Any], asks: bytes, reason: bytes
+) -> None:
+    with MemoryPlane(settings(**changes), primary=Silent(), mode=Mode.PRIMARY) as plane:
+        holder, client = plane.client(), plane.client()
+        if "pool" in changes:
+            plane.say(holder, GET)
+        plane.say(client, asks)
+        plane.wait_for(lambda: bool(client.received), "the answer", 60.0)
+        assert b'"%b"' % reason in client.received
+        sent = 1 if reason == b"total_timeout" else 0  # what held the one connection has had its time too
+        assert plane.tally.by(BACKEND_REQUESTS, "code") == ({"error": sent} if sent else {})
+        holder.transport.abort()

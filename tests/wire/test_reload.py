@@ -8,6 +8,8 @@ import pytest
 from proxy.config.models import Mode, Settings
 from proxy.core.families import COMPARISONS, MIRROR_IN_FLIGHT, REQUESTS
 from proxy.ipc.messages import Snapshot
+from tests.kit.memory_plane import MemoryPlane
+from tests.kit.memory_plane import settings as configured
 from tests.kit.script import hang, read_request, respond, send, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.wire.forms import ended, healthy
@@ -150,6 +152,32 @@ async def test_a_service_at_another_place_keeps_its_pairs_apart(rig: Rig) -> Non
     await healthy(rig, client)
     await rig.until(lambda: len(rig.pairs) == 2, "both pairs")
     assert [(pair.snapshot, pair.service) for pair in rig.pairs] == [(1, 0), (2, 1)]
+
+
+LOOPBACK = {"trusted_peers": ["127.0.0.1/32"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "chain"),
+    [
+        (LOOPBACK, {}, b"127.0.0.1"),
+        ({}, LOOPBACK, b"6.6.6.6, 127.0.0.1"),
+        ({"mode": "off"}, {}, b"127.0.0.1"),
+        ({}, {"mode": "off"}, b"6.6.6.6"),
+    ],
+    ids=["a peer not trusted any more", "a peer trusted from now on", "on", "off"],
+)
+def test_what_clients_say_of_themselves_is_taken_as_the_new_settings_say(
+    before: dict[str, Any], after: dict[str, Any], chain: bytes
+) -> None:
+    settings = configured(forwarded=after)
+    with MemoryPlane(configured(forwarded=before)) as plane:
+        client = plane.client()
+        plane.say(client, GET)
+        plane.plane.adopt(Snapshot(2, settings, {"ranker": Mode.SHADOW}, 2))
+        plane.say(client, request(b"GET /", b"X-Forwarded-For: 6.6.6.6"))
+        last = [line for head in plane.primary.received for line in head.split(b"\r\n") if line.startswith(b"X-Forw")]
+        assert [line for line in last if b"-For: " in line][-1] == b"X-Forwarded-For: " + chain
 
 
 async def test_limits_hold_for_connections_that_come_after_them(rig: Rig) -> None:

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from proxy.config.models import Mode
 from proxy.http.connection import ClientConnection
+from tests.kit.memory_plane import OK, MemoryBackend, MemoryPlane, settings
 from tests.kit.script import hang, read_request, resume_reading, send, stop_reading, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.kit.scripted_connection import ScriptedConnection
+from tests.kit.wire import Wire
 from tests.wire.rig import GET, Rig, request, response, sized
 
 MIB = 1 << 20
@@ -156,3 +159,81 @@ async def test_draining_ends_an_answer_that_is_never_read(rig: Rig, fields: tupl
     await rig.until(lambda: rig.requests() == {"2xx": 1}, "the answer to be written")
     await rig.plane.drain(0.1, 0.1)
     await rig.until(lambda: not rig.plane.connections, "the connection to be ended")
+
+
+# --- in memory, where who reads and who does not is decided to the byte
+
+
+class Deaf(MemoryBackend):
+    """Reads nothing."""
+
+    def connected(self, wire: Wire) -> None:
+        wire.transport.pause_reading()
+
+
+class Silent(MemoryBackend):
+    """Answers nothing by itself."""
+
+    def heard(self, wire: Wire) -> None:
+        pass
+
+
+def upload(size: int) -> bytes:
+    return request(b"POST /", b"Content-Length: %d" % size, body=b"u" * size)
+
+
+def test_a_backend_that_answers_and_never_reads_on_costs_no_connection() -> None:
+    early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+    with MemoryPlane(primary=Deaf(), mode=Mode.PRIMARY) as plane:
+        client = plane.client()
+        plane.say(client, upload(200_000))
+        plane.primary.connections[0].transport.write(early)
+        plane.loop.run_ready()
+        assert client.received.startswith(b"HTTP/1.1 413 Too Large\r\n")
+        assert not plane.plane.services[0].serving.connections
+
+
+def test_nor_does_a_candidate_that_answers_its_copy_so() -> None:
+    class OnceWhole(MemoryBackend):
+        def heard(self, wire: Wire) -> None:
+            if wire.received.endswith(b"uuu") and len(wire.received) > 200_000:
+                wire.transport.write(OK)
+
+    configured = settings({"mirror": {"methods": ["POST"]}})
+    with MemoryPlane(configured, primary=OnceWhole(), candidate=Deaf()) as plane:
+        client = plane.client()
+        plane.say(client, upload(200_000))
+        plane.candidate.connections[0].transport.write(OK)
+        plane.loop.run_ready()
+        assert client.received.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert not plane.plane.services[0].mirror.upstream.connections
+    assert len(plane.pairs) == 1
+
+
+def test_an_unused_connection_with_unsent_bytes_ends_in_its_time() -> None:
+    with MemoryPlane(primary=Deaf(), mode=Mode.PRIMARY) as plane:
+        client = plane.client()
+        plane.say(client, upload(1_000))
+        plane.primary.connections[0].transport.write(OK)
+        plane.loop.run_ready()
+        serving = plane.plane.services[0].serving
+        assert len(serving.pool.idle) == 1
+        plane.wait_for(lambda: not serving.connections, "the unused connection to end", 20.0)
+
+
+def test_a_client_that_does_not_read_pauses_no_connection_lent_to_another() -> None:
+    """The connection changes hands while the last bytes of the answer are on their way to who had it."""
+    configured = settings(pool={"max_connections": 1}, limits={"write_buffer": 1024})
+    chunks = b"%x\r\n%b\r\n0\r\nX-Sum: 1\r\n\r\n" % (50_000, b"z" * 50_000)
+    with MemoryPlane(configured, primary=Silent(), mode=Mode.PRIMARY) as plane:
+        slow, other = plane.client(), plane.client()
+        slow.transport.pause_reading()
+        plane.say(slow, request(b"GET /", b"TE: trailers"))
+        plane.say(other, upload(40_000))
+        (backend,) = plane.primary.connections
+        backend.transport.write(response(b"Transfer-Encoding: chunked", body=chunks))
+        plane.loop.run_ready()
+        backend.transport.write(OK)
+        plane.loop.run_ready()
+        assert other.received.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n")
+        slow.transport.abort()

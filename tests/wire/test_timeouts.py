@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from proxy.core.families import BACKEND_FAILURES
+from tests.kit.memory_plane import MemoryBackend, MemoryPlane, settings
 from tests.kit.script import answer, drip, hang, read_request, respond, send, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
-from tests.kit.wire import ConnectionEnded, Ending
+from tests.kit.wire import ConnectionEnded, Ending, Wire
 from tests.wire.forms import DATE, Form, ended, healthy, joined
 from tests.wire.rig import GET, Rig, problem, request, response, sized, without_date
 
@@ -44,6 +45,32 @@ async def test_a_client_that_does_not_read_is_cut_off(rig: Rig, framing: str) ->
     with pytest.raises(ConnectionEnded):
         await client.read_response()
     await rig.primary.connections[0].gone()
+
+
+class Mute(MemoryBackend):
+    """Says nothing by itself."""
+
+    def heard(self, wire: Wire) -> None:
+        pass
+
+
+@pytest.mark.parametrize("missing", [0, 1], ids=["whole", "but for a byte"])
+@pytest.mark.parametrize("uploaded", [b"", b"1"], ids=["idle", "uploading"])
+def test_a_client_that_does_not_read_has_the_same_time_whatever_else_happens(missing: int, uploaded: bytes) -> None:
+    times = {"client_stall": "20s", "client_idle": "1000s", "request_body_idle": "1000s", "linger": "1s"}
+    body = b"x" * 200_000
+    with MemoryPlane(settings(timeouts=times, service=ALONE), primary=Mute()) as plane:
+        client = plane.client()
+        client.stop_reading()
+        plane.say(client, request(b"POST /", b"Content-Length: 1000", body=uploaded) if uploaded else GET)
+        plane.primary.connections[0].transport.write(sized(body)[: -missing or None])
+        for _ in range(2):
+            plane.say(client, uploaded)
+            plane.wait(9)
+        assert plane.plane.connections
+        plane.say(client, uploaded)
+        plane.wait(4)
+        assert not plane.plane.connections
 
 
 # --- timeouts.response_idle

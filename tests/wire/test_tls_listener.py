@@ -320,6 +320,45 @@ async def test_a_client_that_speaks_only_http_2_gets_the_alert_that_says_so(
     assert rig.refusals() == {"tls": 1}
 
 
+async def test_a_first_message_in_many_records_is_openssls_alone(
+    rig: Rig, tls: dict[str, str], authority: Authority
+) -> None:
+    """Nothing of it is kept or read here: such a client hears of HTTP/1.1 after its first request."""
+    await rig.start(tls=tls)
+    client = await rig.client()
+    record = b"\x16\x03\x01\x00\x01"
+    await client.send(b"".join(record + bytes([byte]) for byte in b"\x01\x00\xff\xff" + bytes(20_000)))
+    (connection,) = rig.plane.connections
+    transport = connection._transport
+    assert isinstance(transport, ServedTls)
+    await rig.until(lambda: transport._hello is None, "the first byte to be passed on")
+    await client.reset()
+    outgoing = ssl.MemoryBIO()
+    hello = authority.client("h2").wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    message = outgoing.read()[5:]
+    client = await rig.client()
+    await client.send(b"".join(record + bytes([byte]) for byte in message))
+    await rig.until(lambda: client.received[:1], "the answer to the first message")
+    assert client.received[0] == 22
+
+
+async def test_a_first_message_that_never_ends_is_kept_to_one_record(rig: Rig, tls: dict[str, str]) -> None:
+    await rig.start(tls=tls)
+    client = await rig.client()
+    kept = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc" + bytes((16 << 10) - 5)
+    await client.send(kept)
+    (connection,) = rig.plane.connections
+    transport = connection._transport
+    assert isinstance(transport, ServedTls)
+    await rig.until(lambda: bytes(transport._hello or b"") == kept, "all but the last byte")
+    await client.send(b"\x00")
+    await client.read_until_close()
+    assert transport._hello is None
+    assert rig.refusals() == {"tls": 1}
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_an_old_version_is_refused(

@@ -28,8 +28,7 @@ async def change(control: Control, call: Call, service: str, to: ServiceState) -
     try:
         done = await control.snapshots.change(service, to, asked)
     except OvertakenError:
-        why = "A less bold change, or another configuration, came meanwhile and holds."
-        raise Problem(409, "overtaken", why) from None
+        raise overtaken() from None
     except NotStoredError as refused:
         held = (
             f"mode {to.mode} is in force, but a restart would not remember it; storing is tried again"
@@ -38,6 +37,11 @@ async def change(control: Control, call: Call, service: str, to: ServiceState) -
         )
         raise Problem(503, "not-stored", f"The change could not be stored: {refused}; {held}.") from None
     return _keys(done, call, control)
+
+
+def overtaken() -> Problem:
+    """Something came between a call and its answer."""
+    return Problem(409, "overtaken", "A less bold change, or another configuration, came meanwhile and holds.")
 
 
 def _keys(done: Change, call: Call, control: Control) -> dict[str, Any]:

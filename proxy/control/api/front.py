@@ -43,7 +43,9 @@ class Front:
         except Problem as refused:
             problem = refused
         except TimeoutError:
-            problem = Problem(503, "too-slow", f"There was no answer within {REQUEST_S:g} s.")
+            problem = Problem(
+                503, "too-slow", f"There was no answer within {REQUEST_S:g} s; a change may still be applied."
+            )
         except Exception:
             # The edge of the admin port: one request is lost, the process is not.
             log.exception("admin request failed", method=request.method)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from proxy.config.models import Mode
 from proxy.control.api.call import Call, Control
-from proxy.control.api.change import change
+from proxy.control.api.change import change, overtaken
 from proxy.control.api.flags import check_share, flags, migration_status, state_asked_for
 from proxy.control.api.problems import Problem, answer
 from proxy.control.state import ServiceState
@@ -55,7 +55,10 @@ def _flags_asked(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _flags_answer(control: Control, name: str) -> dict[str, Any]:
+    """The flags as they are now. Raises Problem 409 if a reload has meanwhile removed the service."""
     states = control.snapshots.states
+    if name not in states:
+        raise overtaken()
     return {
         "flags": flags(control.settings.services[name], states[name]),
         "migration_status": migration_status(name, states[name]),

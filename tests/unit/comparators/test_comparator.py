@@ -177,7 +177,7 @@ def test_names_are_checked() -> None:
         with_custom([Odd()])
 
 
-@pytest.mark.parametrize("comparator", KNOWN.values(), ids=str)
+@pytest.mark.parametrize("comparator", list(KNOWN.values()), ids=list(KNOWN))
 def test_every_comparator_has_the_documented_shape(comparator: Comparator) -> None:
     assert KNOWN[comparator.name] is comparator
     assert isinstance(comparator.scope, Scope)

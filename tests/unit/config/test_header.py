@@ -1,5 +1,6 @@
 """Fields added for a backend: where their values come from, who sees them, what is refused."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_every_wrong_name_and_value_is_said_with_its_place(tmp_path: Path) -> No
         f"13:21  error  {at}.add.X-Number: must be text in quotes, {{file: PATH}} or {{env: NAME}}",
         f"14:19  error  {at}.add.X-Both: must be text in quotes, {{file: PATH}} or {{env: NAME}}",
         f"15:18  error  {at}.add.x-env: this value is not a header value: {line}",
-        f"16:11  error  {at}.add.X Bad: 'X Bad' is not a header name; write it like X-Api-Key",
+        f"16:11  error  {at}.add.X Bad: what is written here is not a header name: the name alone, like X-Api-Key",
         f"18:20  error  {at}.add.x_twice: is added twice, spelled otherwise: keep one",
         f"19:26  error  {at}.remove[1]: content_length says where the body ends: it cannot be removed",
         f"19:42  error  {at}.remove[2]: '' is not a header name; write it like X-Api-Key",
@@ -166,6 +167,13 @@ def test_a_value_that_cannot_stand_in_a_line_is_refused_and_not_repeated(tmp_pat
     assert "zq" not in error["msg"]
 
 
+@pytest.mark.parametrize("field", ["Authorization: Bearer zq", "Authorization:zq", "X-Key zq", "X-Key\tzq"])
+def test_a_whole_field_in_the_place_of_a_name_is_not_repeated(tmp_path: Path, field: str) -> None:
+    (said,) = refused(tmp_path, ADD.format(add="{}") + f"    mirror: {{headers: {{remove: [{json.dumps(field)}]}}}}\n")
+    assert "is not a header name: the name alone" in said
+    assert "zq" not in said
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -176,7 +184,7 @@ def test_a_value_that_cannot_stand_in_a_line_is_refused_and_not_repeated(tmp_pat
         ("Max-Forwards", "counts the hops"), ("Keep-Alive", "is for one connection only"),
         ("Proxy-Authorization", "is for one connection only"), ("Proxy", "is for one connection only"),
         ("Forwarded", "is written as `forwarded` says"), ("X-Forwarded-For", "is written as `forwarded` says"),
-        ("", "is not a header name"), ("a:b", "is not a header name"), ("é", "is not a header name"),
+        ("", "is not a header name"), ("a:b", "is not a header name: the name alone"), ("é", "is not a header name"),
     ],
 )  # fmt: skip
 def test_what_is_ours_or_frames_the_message_cannot_be_added(tmp_path: Path, name: str, why: str) -> None:

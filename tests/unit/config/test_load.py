@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "none.yaml", None, {})
     with pytest.raises(ConfigError, match="Is a directory: check the path"):
         load(tmp_path, None, {})
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe  error  Is not a plain file: check the path"):
+        load(tmp_path / "pipe", None, {})
 
 
 def test_loaded_settings_survive_the_trip_to_another_process(tmp_path: Path) -> None:

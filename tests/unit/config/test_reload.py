@@ -69,6 +69,28 @@ def written(folder: Path, *lines: str) -> Sources:
     return Sources(file, Flags(primary="http://127.0.0.1:9001"))
 
 
+def test_a_credential_that_is_read_again_has_changed_only_if_its_value_has(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    sources = written(
+        tmp_path,
+        "services:",
+        "  default:",
+        "    candidate:",
+        "      version: v2",
+        "      url: 'http://127.0.0.1:9002'",
+        f"      headers: {{add: {{X-Key: {{file: {key}}}}}}}",
+    )
+
+    def read(value: str) -> Settings:
+        key.write_text(value)
+        key.chmod(0o600)
+        return sources.load().settings
+
+    running = Settings.model_validate(read("one").with_secrets())
+    assert list(changed(running, read("one"))) == []
+    assert list(changed(running, read("two"))) == ["services.default"]
+
+
 def test_flags_go_on_to_beat_the_file(tmp_path: Path) -> None:
     sources = written(tmp_path, "services: {default: {candidate: {version: v2, url: 'http://127.0.0.1:9002'}}}")
     read, waiting = read_again(sources, sources.load().settings)

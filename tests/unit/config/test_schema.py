@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.load import load
 from proxy.config.schema import json_schema
-from proxy.config.source import parse
+from proxy.config.yaml_tree import parse
 
 EXAMPLE = files("proxy.config").joinpath("example.yaml")
 

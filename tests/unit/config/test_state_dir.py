@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -25,10 +26,30 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
         ensure_state_dir(tmp_path / "link")
 
 
-def test_a_directory_everybody_can_write_to_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702])
+def test_a_directory_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
     with pytest.raises(StateDirError, match="chmod 700"):
         ensure_state_dir(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
+def test_a_directory_others_can_only_read_is_closed_to_them(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    assert ensure_state_dir(tmp_path).stat().st_mode & 0o777 == 0o700
+
+
+def test_another_user_s_directory_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65534, 65534)
+        foreign = tmp_path
+    else:
+        foreign = Path("/usr")
+    before = foreign.stat().st_mode
+    with pytest.raises(StateDirError, match="another user owns it"):
+        ensure_state_dir(foreign)
+    assert foreign.stat().st_mode == before
 
 
 def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:

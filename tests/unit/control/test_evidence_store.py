@@ -1,10 +1,13 @@
 import json
 from pathlib import Path
 
+import orjson
 import pytest
 
+from proxy.config.models import Mode
 from proxy.control.database import Database, open_database
 from proxy.control.evidence_store import EvidenceStore
+from proxy.control.status import service_status
 from proxy.core.evidence import Report
 from proxy.core.families import (
     COMPARISONS,
@@ -17,7 +20,7 @@ from proxy.core.families import (
     REQUESTS,
 )
 from proxy.core.tally import Tally
-from proxy.ipc.messages import Hello
+from proxy.ipc.messages import Hello, Snapshot
 from tests.unit.control.settings import settings
 
 
@@ -114,6 +117,13 @@ async def test_counters_go_on_over_runs_and_earlier_runs_are_folded_once(house: 
     assert house.tally.total(MIRRORS) == house.tally.total(COMPARISONS) + house.tally.total(DROPPED)
 
 
+async def test_what_is_reckoned_can_be_told_as_json(house: House) -> None:
+    await house.hear(worker(10), judge(7))
+    await house.hear(judge(0, "j2"), worker(0, incarnation="w2"))
+    told = service_status("ranker", Snapshot(1, settings(), {"ranker": Mode.SHADOW}), house.tally)
+    assert orjson.loads(orjson.dumps(told))["dropped_by"]["judge_lost"] == 3
+
+
 async def test_levels_of_an_earlier_run_are_gone(house: House) -> None:
     await house.hear(worker(1))
     assert house.tally.gauges[MIRROR_IN_FLIGHT.name] == {("ranker",): 2.0}
@@ -135,13 +145,13 @@ async def test_pairs_offered_to_a_judge_the_supervisor_has_just_started_are_not_
     assert house.store.published.processes.started_at == 5.0
 
 
-async def test_endpoints_and_services_that_are_no_longer_configured_do_not_become_labels(house: House) -> None:
+async def test_evidence_of_what_is_no_longer_configured_is_kept_as_it_was_counted(house: House) -> None:
     tally = Tally()
     tally.count(REQUESTS, ("ranker", "gone", "v1", "2xx"), 3)
     tally.count(REQUESTS, ("gone", "score", "v1", "2xx"), 4)
     await house.hear(Report("worker-0", "w1", tally))
-    assert house.tally.by(REQUESTS, "endpoint") == {"other": 3, "score": 0}
-    assert house.tally.by(REQUESTS, "service") == {"ranker": 3}
+    assert house.tally.by(REQUESTS, "endpoint") == {"gone": 3, "other": 0, "score": 4}
+    assert house.tally.by(REQUESTS, "service") == {"gone": 4, "ranker": 3}
 
 
 async def test_a_disk_that_refuses_does_not_hide_what_was_counted(house: House) -> None:

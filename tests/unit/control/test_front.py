@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.config.models import Mode
 from proxy.config.sources import Sources
 from proxy.control.api import front, server
 from proxy.control.api.auth import Token
@@ -26,12 +27,14 @@ from proxy.control.links import Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
 from proxy.control.reload import Reloader
-from proxy.control.snapshots import Snapshots
-from proxy.control.state import State
+from proxy.control.snapshots import Keep, Snapshots
+from proxy.control.state import Asked, State
 from proxy.ipc.messages import Snapshot
+from tests.kit.polling import wait_until_async
 from tests.unit.control.settings import settings
 
 FLAGS, KILL = "/admin/flags", {"v2_enabled": False}
+ASKED = Asked("admin", "127.0.0.1", "POST reload")
 
 
 @dataclass
@@ -40,12 +43,15 @@ class Admin:
 
     database: Database
     state: State
+    published: list[Snapshot] = field(default_factory=list)
     port: int = 0
     publish_fails: bool = False
+    snapshots: Snapshots = field(init=False)
 
-    def publish(self, _snapshot: Snapshot) -> None:
+    def publish(self, snapshot: Snapshot) -> None:
         if self.publish_fails:
             raise RuntimeError("the cable was cut at /secret/place")
+        self.published.append(snapshot)
 
     async def change(self, body: object) -> tuple[int, dict[str, Any]]:
         """Status and content of the answer to `POST /admin/flags`."""
@@ -66,7 +72,7 @@ async def admin_port(directory: Path) -> AsyncIterator[Admin]:
     configured, database = settings(), open_database(directory / "state")
     admin = Admin(database, State(database, "run-1"))
     evidence = EvidenceStore(database, configured, "run-1", directory / "processes.json")
-    snapshots = Snapshots(configured, admin.state, admin.publish, admin.state.boot(), "run-1")
+    snapshots = admin.snapshots = Snapshots(configured, admin.state, admin.publish, admin.state.boot(), "run-1")
     control = Control(
         snapshots,
         admin.state,
@@ -109,12 +115,39 @@ async def test_a_disk_that_hangs_delays_the_audit_row_and_not_the_answer(
     async with admin_port(tmp_path) as admin:
         hanging = asyncio.create_task(admin.database.write(hang, durable=False))
         try:
-            status, _ = await admin.change(KILL)
+            status, said = await admin.change(KILL)
         finally:
             works_again.set()
             await hanging
-        assert status == 503
+        assert (status, said["detail"]) == (503, "There was no answer within 0.05 s; a change may still be applied.")
         assert await admin.results() == ["applied", "503 too-slow"]
+
+
+async def test_a_change_of_a_service_that_is_removed_before_the_answer_is_overtaken(tmp_path: Path) -> None:
+    works_again, storing = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(_statement: str) -> None:
+        loop.call_soon_threadsafe(storing.set)
+        works_again.wait(30)
+
+    async with admin_port(tmp_path) as admin:
+
+        async def is_killed() -> bool:
+            return admin.published[-1].modes["ranker"] is Mode.PRIMARY
+
+        admin.database._connection.set_trace_callback(hang)
+        keep: Keep = lambda: lambda: None  # noqa: E731  it keeps nothing
+        reread = asyncio.create_task(admin.snapshots.reread(settings("other"), ASKED, keep, lambda _: None))
+        await storing.wait()
+        change = asyncio.create_task(admin.change(KILL))
+        try:
+            await wait_until_async(is_killed, "the kill switch in force")
+        finally:
+            works_again.set()
+        await reread
+        status, said = await change
+        assert (status, said.get("type")) == (409, "/problems/overtaken")
 
 
 async def test_a_refusal_that_the_disk_refuses_is_in_the_audit_log_once_it_works_again(tmp_path: Path) -> None:

@@ -121,6 +121,17 @@ async def test_hello_is_answered_with_the_snapshot_and_changes_follow(exchange: 
     assert (await peer.hear()).modes == {"ranker": Mode.PRIMARY}
 
 
+async def test_a_judge_is_told_nothing(exchange: Exchange) -> None:
+    judge, worker = await exchange.connect(), await exchange.connect()
+    judge.say(Hello("judge-0", "j1", 2))
+    worker.say(HELLO)
+    await worker.hear()
+    exchange.publish(2, Mode.PRIMARY)
+    assert (await worker.hear()).version == 2
+    exchange.links.close()
+    assert await judge.is_disconnected()
+
+
 async def test_reports_are_passed_on(exchange: Exchange) -> None:
     peer = await exchange.connect()
     peer.say(HELLO)
@@ -158,7 +169,7 @@ async def test_a_peer_that_sends_garbage_is_disconnected_and_counted_and_others_
     exchange: Exchange, garbage: bytes
 ) -> None:
     good, bad = await exchange.connect(), await exchange.connect()
-    good.say(Hello("judge-0", "j1", 2))
+    good.say(Hello("worker-1", "w2", 2))
     await good.hear()
     bad.writer.write(garbage)
 
@@ -166,7 +177,7 @@ async def test_a_peer_that_sends_garbage_is_disconnected_and_counted_and_others_
         return exchange.links.refused
 
     assert await wait_until_async(refused, "a refused peer") == 1
-    assert exchange.links.connected == {"judge-0"}
+    assert exchange.links.connected == {"worker-1"}
     assert exchange.ear.reports == []
     exchange.publish(2, Mode.PRIMARY)
     assert (await good.hear()).version == 2

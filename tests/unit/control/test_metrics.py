@@ -1,14 +1,26 @@
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proxy.config.models import Mode
+from proxy.config.models import Mode, Settings
 from proxy.control.evidence_store import Published
-from proxy.control.label_sets import known
+from proxy.control.label_sets import bounded, known
 from proxy.control.metrics import DELTA_EDGES, RATIO_EDGES, SECONDS_EDGES, Build, Exposition
 from proxy.control.processes import Process, Processes
 from proxy.control.reload import Reading
-from proxy.core.families import BACKEND_DURATION, COMPARISONS, DELTA, DROPPED, FAMILIES, LATENCY_RATIO, REQUESTS
+from proxy.core.families import (
+    BACKEND_DURATION,
+    COMPARISONS,
+    DELTA,
+    DROPPED,
+    FAMILIES,
+    LATENCY_RATIO,
+    MIRROR_IN_FLIGHT,
+    REQUEST_DURATION,
+    REQUESTS,
+)
 from proxy.core.tally import Tally
 from tests.kit.metrics import Metrics, balanced, parse
 from tests.unit.control.settings import service, settings
@@ -209,5 +221,38 @@ def test_the_number_of_series_depends_on_the_configuration_only() -> None:
     strange = Tally()
     for number in range(2):
         strange.count(REQUESTS, ("ranker", "score", "v1", "2xx"), number)
+    for owner, endpoint, version in (("gone", "score", "v1"), ("ranker", "gone", "v1"), ("ranker", "score", "v0")):
+        strange.count(REQUESTS, (owner, endpoint, version, "2xx"), 7)
+        strange.sketch(REQUEST_DURATION, (owner, endpoint, version)).add(1.0)
+    strange.gauge(MIRROR_IN_FLIGHT, ("gone",), 7.0)
     assert lines(text(strange).splitlines()) == lines(text().splitlines())
-    assert service()["endpoints"]
+    assert scraped(strange).total("shadow_requests_total") == 1
+
+
+def exposed(tally: Tally, configured: Settings) -> dict[tuple[str, ...], int]:
+    return bounded(tally, configured).counts[REQUESTS.name]
+
+
+def configured(*endpoints: str, version: str = "v1") -> Settings:
+    matches = [{"name": name, "match": f"GET /{name}"} for name in endpoints]
+    primary = {"version": version, "url": "http://127.0.0.1:9101"}
+    return Settings.model_validate({"services": {"ranker": {**service(), "endpoints": matches, "primary": primary}}})
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.just("ranker"), st.sampled_from("abc"), st.sampled_from(("v1", "v3", "proxy")), st.just("2xx")),
+        st.integers(1, 9),
+        min_size=1,
+    ),
+    st.lists(st.builds(configured, st.sampled_from("abc"), version=st.sampled_from(("v1", "v3"))), min_size=2),
+)
+def test_no_series_goes_back_whatever_is_configured_in_turn(
+    counts: dict[tuple[str, ...], int], turns: list[Settings]
+) -> None:
+    tally = Tally(counts={REQUESTS.name: counts})
+    shown: dict[tuple[str, ...], int] = {}
+    for turn in turns:
+        for labels, count in exposed(tally, turn).items():
+            assert count >= shown.get(labels, 0)
+            shown[labels] = count

@@ -1,7 +1,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.models import Mode, Settings
 from proxy.control.database import Database, StateError, open_database
-from proxy.control.snapshots import NotStoredError, OvertakenError, Snapshots, boot_states, reread_states
+from proxy.control.snapshots import Keep, NotStoredError, OvertakenError, Snapshots, boot_states, reread_states
 from proxy.control.state import Asked, Decision, ServiceState, State, Stored
 from proxy.ipc.messages import Snapshot
 from tests.kit.polling import wait_until_async
@@ -21,6 +21,17 @@ PRIMARY, SHADOW, KILLED = (
     ServiceState(Mode.PRIMARY, latched=True),
 )
 ASKED = Asked("admin", "127.0.0.1", "PUT mode", "why not")
+
+
+def kept(said: list[str] | None = None) -> Keep:
+    """Keeps a configuration nowhere, and says so."""
+    said = [] if said is None else said
+
+    def keep() -> Callable[[], None]:
+        said.append("kept")
+        return lambda: said.append("taken back")
+
+    return keep
 
 
 class Desk:
@@ -118,47 +129,81 @@ def test_a_new_service_starts_in_the_safer_of_its_mode_and_what_was_decided_abou
 async def test_another_configuration_is_one_new_snapshot(desk: Desk) -> None:
     said: list[str] = []
     both = settings("ranker", "search", mode="primary")
-    keep, adopt = (lambda: said.append("kept"), lambda adopted: said.append(f"adopted {len(adopted.services)}"))
-    audit_id = await desk.snapshots.reread(both, ASKED, keep, adopt)
+    done = await desk.snapshots.reread(
+        both, ASKED, kept(said), lambda adopted: said.append(f"adopted {len(adopted.services)}")
+    )
     assert said == ["kept", "adopted 2"]
     first, second = desk.published
     assert (second.version, second.configuration, second.settings) == (2, 2, both)
     assert (first.configuration, second.modes) == (1, {"ranker": Mode.PRIMARY, "search": Mode.PRIMARY})
     (row,) = await desk.state.audit(1, None)
-    assert (row["audit_id"], row["before"], row["after"]) == (audit_id, {"snapshot": 1}, {"snapshot": 2})
+    assert (row["audit_id"], row["before"], row["after"]) == (done.audit_id, {"snapshot": 1}, {"snapshot": 2})
+    assert (done.version_before, done.version_after) == (1, 2)
 
 
 async def test_a_configuration_the_disk_refuses_changes_nothing(desk: Desk) -> None:
+    said: list[str] = []
     desk.refuse_writes(refuse=True)
     with pytest.raises(NotStoredError):
-        await desk.snapshots.reread(settings("other"), ASKED, lambda: None, lambda _: None)
+        await desk.snapshots.reread(settings("other"), ASKED, kept(said), lambda _: None)
+    assert said == ["kept", "taken back"]
 
-    def full() -> None:
+    def full() -> Callable[[], None]:
         raise OSError(28, "No space left on device")
 
     desk.refuse_writes(refuse=False)
     with pytest.raises(OSError, match="No space"):
         await desk.snapshots.reread(settings("other"), ASKED, full, lambda _: None)
     assert [list(snapshot.modes) for snapshot in desk.published] == [["ranker"]]
+    assert await desk.state.audit(10, None) == []
 
 
 async def test_a_kill_switch_pulled_while_a_configuration_is_stored_holds(desk: Desk) -> None:
-    with desk.slow_disk():
-        reread = asyncio.create_task(desk.snapshots.reread(settings(workers=1), ASKED, lambda: None, lambda _: None))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        kill = asyncio.create_task(desk.snapshots.change("ranker", KILLED, ASKED))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert desk.modes[-1] is Mode.PRIMARY
-    await reread
+    works_again, storing = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(_statement: str) -> None:
+        loop.call_soon_threadsafe(storing.set)
+        works_again.wait(30)
+
+    desk.database._connection.set_trace_callback(hang)
+    reread = asyncio.create_task(desk.snapshots.reread(settings(workers=1), ASKED, kept(), lambda _: None))
+    await storing.wait()
+    kill = asyncio.create_task(desk.snapshots.change("ranker", KILLED, ASKED))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    works_again.set()
+    assert desk.modes[-1] is Mode.PRIMARY
+    done = await reread
     await kill
     assert desk.snapshots.states == {"ranker": KILLED}
     assert desk.stored() == KILLED
+    rows = await desk.state.audit(10, None)
+    assert sorted((row["before"]["snapshot"], row["after"]["snapshot"]) for row in rows) == [(1, 2), (2, 3)]
+    assert (done.version_before, done.version_after, desk.snapshots.current.configuration) == (2, 3, 3)
+
+
+async def test_a_configuration_whose_audit_row_the_disk_refuses_is_in_force_and_the_row_is_owed(desk: Desk) -> None:
+    done = await desk.snapshots.reread(settings(workers=1), ASKED, kept(), lambda _: desk.refuse_writes(refuse=True))
+    assert (done.audit_id, desk.snapshots.current.configuration) == (None, 2)
+    desk.refuse_writes(refuse=False)
+    await desk.state.settle_refusals()
+    (row,) = await desk.state.audit(10, None)
+    assert (row["result"], row["after"]) == ("applied", {"snapshot": 2})
+
+
+async def test_what_was_owed_does_not_turn_the_snapshot_number_back(desk: Desk) -> None:
+    desk.refuse_writes(refuse=True)
+    with pytest.raises(NotStoredError):
+        await desk.snapshots.change("ranker", KILLED, ASKED)
+    desk.refuse_writes(refuse=False)
+    await desk.snapshots.reread(settings(workers=1), ASKED, kept(), lambda _: None)
+    await desk.snapshots.settle()
+    assert desk.state.boot().version == desk.snapshots.current.version == 3
 
 
 async def test_a_change_of_a_service_that_another_configuration_removed_is_overtaken(desk: Desk) -> None:
-    await desk.snapshots.reread(settings("other"), ASKED, lambda: None, lambda _: None)
+    await desk.snapshots.reread(settings("other"), ASKED, kept(), lambda _: None)
     with pytest.raises(OvertakenError):
         await desk.snapshots.change("ranker", PRIMARY, ASKED)
 
@@ -166,8 +211,8 @@ async def test_a_change_of_a_service_that_another_configuration_removed_is_overt
 async def test_a_restart_after_a_configuration_was_read_again_takes_the_safer_mode(tmp_path: Path) -> None:
     first = Desk(tmp_path, settings(mode="primary"))
     await first.snapshots.change("ranker", SHADOW, ASKED)
-    await first.snapshots.reread(settings(mode="shadow"), ASKED, lambda: None, lambda _: None)
-    await first.snapshots.reread(settings(mode="primary"), ASKED, lambda: None, lambda _: None)
+    await first.snapshots.reread(settings(mode="shadow"), ASKED, kept(), lambda _: None)
+    await first.snapshots.reread(settings(mode="primary"), ASKED, kept(), lambda _: None)
     first.database.close()
     again = Desk(tmp_path, settings(mode="primary"))
     assert again.modes == [Mode.PRIMARY]

@@ -93,12 +93,19 @@ def test_next_names_a_place_that_can_be_reached() -> None:
         assert of_ranker(known(settings()), configured=configured)["next"] == f"curl {place}"
 
 
+def test_next_speaks_tls_where_clients_must() -> None:
+    configured = settings(tls={"certificate": "/tls.crt", "key": "/tls.key"})
+    assert of_ranker(known(settings()), configured=configured)["next"] == "curl https://127.0.0.1:8080/"
+
+
 def test_what_clients_suffer_is_counted_by_who_says_it() -> None:
     tally = busy()
     for backend, code, count in (("proxy", "5xx", 7), ("proxy", "4xx", 2), ("v1", "5xx", 3), ("v1", "aborted", 5)):
         tally.count(REQUESTS, ("ranker", "score", backend, code), count)
     tally.count(REQUESTS, ("search", "score", "proxy", "5xx"), 99)
     assert of_ranker(tally)["client_errors"] == {"proxy": 9, "5xx": 3}
+    tally.count(REQUESTS, ("ranker", "gone", "v0", "5xx"), 4)
+    assert of_ranker(tally)["client_errors"] == {"proxy": 9, "5xx": 7}
     assert of_ranker(Tally())["client_errors"] == {"proxy": 0, "5xx": 0}
 
 

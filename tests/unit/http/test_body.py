@@ -185,6 +185,13 @@ class TestLimits:
         assert fault_of(*split(data), limits=Limits(chunk_overhead=42)) is None
         assert fault_of(*split(data), limits=Limits(chunk_overhead=41)) is BodyFault.CHUNK_OVERHEAD
 
+    def test_data_gives_no_credit_to_a_single_line(self, split: type) -> None:
+        data = b"c8\r\n" + b"d" * 200 + b"\r\n"
+        line = b"1;" + b"x" * 24 + b"\r\n"
+        assert fault_of(*split(data + line), limits=Limits(chunk_overhead=12)) is None
+        assert fault_of(*split(data + line), limits=Limits(chunk_overhead=11)) is BodyFault.CHUNK_OVERHEAD
+        assert fault_of(*split(data + line[:28]), limits=Limits(chunk_overhead=8)) is BodyFault.CHUNK_OVERHEAD
+
     def test_an_endless_size_line(self, split: type) -> None:
         assert fault_of(*split(b"1;" + b"x" * 100), limits=Limits(chunk_overhead=20)) is BodyFault.CHUNK_OVERHEAD
 

@@ -4,8 +4,8 @@ from time import monotonic
 
 import pytest
 
-from proxy.http.client_link import NEVER
 from proxy.http.connection import ClientConnection
+from proxy.http.deadline import NEVER
 from tests.unit.http.driving import BackendDrive, ClientDrive, RecordingServed, settings
 from tests.wire.rig import GET, request, response
 

@@ -229,6 +229,14 @@ def test_a_coding_of_a_bodyless_status_is_stripped(start: bytes) -> None:
     assert accepted(b"Transfer-Encoding: chunked", b"A: 1", start=start).fields == b"A: 1"
 
 
+@pytest.mark.parametrize("start", [b"HTTP/1.1 103 Early", b"HTTP/1.1 204 No", b"HTTP/1.0 204 No"])
+@pytest.mark.parametrize("said", [b"gzip", b"gzip, chunked", b"chunked, chunked", b""])
+def test_so_is_a_coding_that_elsewhere_would_be_malformed(start: bytes, said: bytes) -> None:
+    head = accepted(b"Transfer-Encoding: " + said, b"Transfer-Encoding: chunked", b"A: 1", start=start)
+    assert head.fields == b"A: 1"
+    assert not head.chunked
+
+
 @pytest.mark.parametrize(
     ("start", "lines", "keep_alive", "idle_s"),
     [

@@ -159,3 +159,16 @@ def test_an_end_is_an_end_and_a_reset_a_reset(is_client: bool) -> None:  # noqa:
         assert staying.ending is expected
         assert not drive.open_ones
         assert (drive.near.lost, drive.far.lost) == (True, True)
+
+
+@pytest.mark.parametrize("is_client", [True, False])
+def test_no_byte_puts_off_the_end_of_a_client_that_is_ending(is_client: bool) -> None:  # noqa: FBT001
+    drive = Drive().open()
+    drive.client.stop_reading()
+    drive.say(drive.backend, MUCH)
+    drive.near.finish()
+    drive.near.deadline = 2.0
+    drive.say(drive.client if is_client else drive.backend, b"?")
+    drive.client.resume_reading()
+    drive.clock.run_ready()
+    assert drive.near.deadline == 2.0

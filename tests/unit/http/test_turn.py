@@ -1,4 +1,4 @@
-from proxy.http.turn import Lane, Turn
+from proxy.http.turn import FLUSH_BYTES, Lane, Turn
 from tests.kit.clock import FakeClock
 from tests.kit.memory_transport import MemoryTransport, memory_pair
 from tests.kit.wire import Wire
@@ -80,3 +80,35 @@ def test_a_write_caused_by_a_write_goes_out_too() -> None:
     peers.turn.write(Lane.CLIENT, other, b"once")
     peers.clock.run_ready()
     assert bytes(far.received) == b"ecno"
+
+
+class Request:
+    """Somebody who has written a request in this turn."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.told = 0
+        turn.starting.append(self)
+
+    def leaves_early(self) -> None:
+        self.told += 1
+
+
+def test_a_request_that_leaves_at_the_end_of_its_turn_is_not_told() -> None:
+    peers = Peers()
+    near, _ = peers.transport()
+    request = Request(peers.turn)
+    peers.turn.write(Lane.SERVING, near, b"a")
+    peers.clock.run_ready()
+    peers.turn.flush()  # of a later turn
+    assert request.told == 0
+
+
+def test_a_request_that_leaves_before_the_end_of_its_turn_is_told_once() -> None:
+    peers = Peers()
+    near, far = peers.transport()
+    request = Request(peers.turn)
+    peers.turn.write(Lane.SERVING, near, b"a" * FLUSH_BYTES)
+    peers.turn.flush()
+    assert request.told == 1
+    peers.clock.run_ready()
+    assert len(far.received) == FLUSH_BYTES

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from proxy.ipc.boot import SETTINGS_FILE, Boot
+from proxy.ipc.boot import Boot, prepare_settings
 from tests.unit.ipc.test_messages import SETTINGS
 
 
@@ -19,7 +19,7 @@ def test_sockets_lie_in_the_runtime_directory() -> None:
 
 
 def test_settings_are_those_this_run_was_started_with(tmp_path: Path) -> None:
-    (tmp_path / SETTINGS_FILE).write_text(SETTINGS.model_dump_json())
+    prepare_settings(tmp_path, SETTINGS)()
     assert boot(str(tmp_path)).settings() == SETTINGS
 
 

@@ -37,6 +37,18 @@ def test_it_is_told_who_it_is_and_gets_a_new_incarnation_each_time(child: Child,
     child.end(5.0)
 
 
+def test_it_inherits_what_it_is_given(child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child.environ = {**os.environ, "SEEN": "x"}
+    monkeypatch.setenv("UNSEEN", "x")
+    child.start()
+    started(tmp_path)
+    assert child.process is not None
+    environ = Path(f"/proc/{child.process.pid}/environ").read_bytes().split(b"\0")
+    assert b"SEEN=x" in environ
+    assert b"UNSEEN=x" not in environ
+    child.end(5.0)
+
+
 def test_its_death_is_noticed_and_makes_it_due_again(child: Child, tmp_path: Path) -> None:
     child.start()
     started(tmp_path)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config.problems import Place
-from proxy.config.source import MAX_BYTES, parse, scalar
+from proxy.config.yaml_tree import MAX_BYTES, parse, scalar
 
 
 def said(text: str | bytes) -> list[str]:

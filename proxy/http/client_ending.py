@@ -1,7 +1,7 @@
-"""The link to one client: bytes go out, either side may be paused, and in the end it ends in stages.
+"""A client connection apart from its requests: bytes go out, either side may be paused, and it ends in stages.
 
-Theory of operation. This half of a client connection knows its transport and nothing of requests; the other half,
-`ClientConnection`, says when the connection is to end and how:
+Theory of operation. This half of a client connection knows its transport, and of its phases only the last; the other
+half, `ClientConnection`, goes through the others and says when the connection is to end, and how:
 
     `_end`     after an answer: our side first, after the flush; the client may send on, its bytes are thrown away,
                until it ends too or has had `timeouts.linger`. Ending both sides at once would make the kernel
@@ -19,10 +19,10 @@ from time import monotonic
 from typing import Final
 
 from proxy.config.models import Settings
+from proxy.http.deadline import NEVER
 from proxy.http.sockets import reset
 from proxy.http.turn import Lane, Turn
 
-NEVER: Final = float("inf")
 LINGER_BYTES: Final = 256 << 10
 
 
@@ -39,7 +39,7 @@ class Phase(IntEnum):
 _LINGERING: Final = Phase.LINGERING
 
 
-class ClientLink(asyncio.Protocol):
+class ClientEnding(asyncio.Protocol):
     """See the module. `deadline` is in monotonic seconds."""
 
     __slots__ = (
