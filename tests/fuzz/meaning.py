@@ -109,7 +109,7 @@ def difference_of_requests(meant: RawRequest, got: RawRequest, rules: Rules) -> 
 
 
 def _forwarded_lines(host: bytes, meant: RawRequest) -> list[bytes]:
-    named = meant.start_line.endswith(b"1.1") or meant.values(b"host") or not meant.target.startswith(b"/")
+    named = meant.start_line.endswith(b"1.1") or meant.values(b"host") or meant.target[:1] not in b"/*"
     return [b"127.0.0.1", *([host] if named else []), b"http"]
 
 
