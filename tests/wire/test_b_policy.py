@@ -180,7 +180,7 @@ async def test_b17_a_chain_a_trusted_peer_sent_grows_also_unlisted(rig: Rig, tra
     assert rig.primary.requests[0].lines == [b"Host: a", b"Via: 1.1 near", *FORWARDED, chain]
     await healthy(rig, client)
     await rig.quiet()
-    assert joined(rig.candidate.requests[0]) == copied(rig.primary.requests[0])
+    assert copied(rig.primary.requests[0]) in map(joined, rig.candidate.requests)
 
 
 async def test_b17_each_request_of_a_connection_says_its_own_host(rig: Rig, transmission: Form) -> None:

@@ -32,7 +32,7 @@ async def test_e1_the_backends_100_is_relayed_and_then_its_answer(rig: Rig, form
     assert joined(got) == form.forwarded(b"POST /", EXPECT, body=b"hello")
     await form.afterwards(rig, client)
     await rig.quiet()
-    copy = rig.candidate.requests[0]
+    (copy,) = [copy for copy in rig.candidate.requests if copy.method == b"POST"]  # the next may overtake it
     assert joined(copy) == copied(got).replace(EXPECT + b"\r\n", b"")
 
 

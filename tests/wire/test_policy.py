@@ -312,8 +312,7 @@ async def test_a_served_request_has_nothing_of_ours_and_its_copy_the_marker(rig:
         forwarded=form.forwarded(b"PUT /", b"X-Shadow: 1", body=b"hello"),
         service=MIRRORED,
     )
-    (copy,) = rig.candidate.requests[:1]
-    assert joined(copy) == copied(rig.primary.requests[0])
+    assert copied(rig.primary.requests[0]) in map(joined, rig.candidate.requests)
 
 
 @pytest.mark.parametrize("marker", [MARKER, b"x-shadow-REQUEST:", b"X-Shadow-Request: 0"])
