@@ -112,11 +112,28 @@ def some_cuts(exchange: Exchange) -> Iterable[tuple[Offsets, Offsets]]:
         yield (random.randrange(1, len(exchange.sent)),), (random.randrange(1, max(2, exchange.answered)),)
 
 
+def all_cuts(exchange: Exchange) -> Iterable[tuple[Offsets, Offsets]]:
+    """Every offset of the request, then every offset of the response."""
+    yield from (((at,), ()) for at in range(1, len(exchange.sent)))
+    yield from (((), (at,)) for at in range(1, exchange.answered))
+
+
 @pytest.mark.parametrize("exchange", EVERY, ids=str)
 async def test_c24_sockets_make_no_difference(rig: Rig, exchange: Exchange) -> None:
+    await is_heard_the_same(rig, exchange, list(some_cuts(exchange)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("exchange", EVERY, ids=str)
+async def test_c24_sockets_make_no_difference_at_any_offset(rig: Rig, exchange: Exchange) -> None:
+    await is_heard_the_same(rig, exchange, list(all_cuts(exchange)))
+
+
+async def is_heard_the_same(rig: Rig, exchange: Exchange, cuts: list[tuple[Offsets, Offsets]]) -> None:
+    """On sockets, however it is cut, as whole and in memory."""
     whole = heard_in_memory(exchange, (), ())
     await rig.start(service={"mirror": {"share": 0.0}})
-    cuts = list(some_cuts(exchange))
     for sent_at, answered_at in cuts:
         for script in reversed(exchange.scripts(*answered_at)):
             rig.primary.play_next(script)
