@@ -16,7 +16,7 @@ from tests.e2e.crash_scene import CLIENTS, Ledger, Load, audit_ids, write_config
 from tests.e2e.proxy_host import QUIET_S, START_S, ProxyHost
 from tests.e2e.traffic import v1, v2
 from tests.kit.h11_peer import H11Backend, H11Client
-from tests.kit.metrics import assert_identities, balanced
+from tests.kit.metrics import Metrics, balanced, parse
 from tests.kit.polling import wait_until
 from tests.kit.ports import LOOPBACK
 from tests.kit.raw_client import RawClient
@@ -75,16 +75,16 @@ class Scene:
         assert ledger.audited <= audit_ids(proxy)
         ledger.modes = [said["services"][0]["mode"]]
 
-        def settled() -> bool:
-            text = proxy.get("/metrics").body.decode()
+        def settled() -> Metrics | None:
+            text = proxy.get("/metrics").body.decode()  # one moment: the next one may know of more
+            metrics = parse(text)
             at_least = ledger.answered if self._is_exact else 0
-            return balanced(text) and proxy.metrics().total("shadow_requests_total") >= at_least
+            is_all = balanced(text) and metrics.total("shadow_requests_total") >= at_least
+            return metrics if is_all else None
 
         self._is_exact = self._is_exact and name in {"control", "judge"}
-        wait_until(settled, "nothing under way", QUIET_S)
-        text = proxy.get("/metrics").body.decode()
-        assert_identities(text)
-        metrics = proxy.metrics()
+        metrics = wait_until(settled, "both identities to hold, and every answered request counted", QUIET_S)
+        assert metrics is not None
         ledger.show(metrics)
         requests = metrics.total("shadow_requests_total")
         assert requests <= ledger.sent
