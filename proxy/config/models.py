@@ -309,6 +309,13 @@ class Mirror(Table):
     headers: MirrorHeaders = MirrorHeaders()
 
 
+class EndpointTimeouts(Table):
+    """Timeouts of one endpoint."""
+
+    total: Duration | None = None
+    """Overrides `timeouts.total`."""
+
+
 class Endpoint(Table):
     """A named request template: the only path-like thing allowed in a metric label."""
 
@@ -321,6 +328,7 @@ class Endpoint(Table):
     """False keeps it away from the candidate."""
     error_statuses: tuple[Status, ...] | None = None
     """Statuses that are errors here; unset means 500-599."""
+    timeouts: EndpointTimeouts = EndpointTimeouts()
 
 
 class Rule(Table):

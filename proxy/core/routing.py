@@ -19,12 +19,16 @@ _MIRRORED: Final = MirrorResult.MIRRORED
 
 @dataclass(frozen=True, slots=True)
 class EndpointRoute:
-    """An endpoint of a service. `index` is its place in the service's list; `other` comes last."""
+    """An endpoint of a service. `index` is its place in the service's list; `other` comes last.
+
+    `total_s` is how many seconds an exchange may take; 0 is any.
+    """
 
     name: str
     index: int
     read_only: bool = False
     mirror: bool = True
+    total_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -62,7 +66,7 @@ class Routes:
     def __init__(self, settings: Settings, modes: dict[str, Mode]) -> None:
         """`modes` are those in force, by service."""
         self.services = tuple(
-            _service_route(index, name, service, modes.get(name, Mode(service.mode)))
+            _service_route(index, name, service, modes.get(name, Mode(service.mode)), settings.timeouts.total)
             for index, (name, service) in enumerate(settings.services.items())
         )
         self._by_host: dict[bytes, ServiceRoute] = {}
@@ -126,11 +130,8 @@ def without_port(host: bytes) -> bytes:
     return name if colon else host
 
 
-def _service_route(index: int, name: str, service: Service, mode: Mode) -> ServiceRoute:
-    endpoints = tuple(
-        EndpointRoute(endpoint.name, at, endpoint.read_only, endpoint.mirror)
-        for at, endpoint in enumerate(service.endpoints)
-    )
+def _service_route(index: int, name: str, service: Service, mode: Mode, total_s: float) -> ServiceRoute:
+    endpoints = tuple(_endpoint_route(at, endpoint, total_s) for at, endpoint in enumerate(service.endpoints))
     literal: dict[tuple[bytes, bytes], EndpointRoute] = {}
     templates = []
     for configured, route in zip(service.endpoints, endpoints, strict=True):
@@ -146,9 +147,16 @@ def _service_route(index: int, name: str, service: Service, mode: Mode) -> Servi
         mirrors=mode is Mode.SHADOW,
         share=service.mirror.share,
         methods=frozenset(method.encode() for method in service.mirror.methods),
-        endpoints=(*endpoints, EndpointRoute(OTHER, len(endpoints))),
+        endpoints=(*endpoints, EndpointRoute(OTHER, len(endpoints), total_s=total_s)),
         _literal=literal,
         _templates=tuple(templates),
+    )
+
+
+def _endpoint_route(index: int, endpoint: Endpoint, total_s: float) -> EndpointRoute:
+    own = endpoint.timeouts.total
+    return EndpointRoute(
+        endpoint.name, index, endpoint.read_only, endpoint.mirror, total_s=total_s if own is None else own
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from proxy.config.models import Settings
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
+from proxy.http.reset_watch import ResetWatch
 from proxy.http.turn import Turn
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 class Served(Protocol):
     """An exchange, as the client connection sees it."""
 
+    total_s: float
+    """How many seconds it may take from its first byte; 0 is any."""
+
     def request_data(self, data: bytes, trailers: list[bytes], *, complete: bool) -> None:
         """Body bytes; trailers come with the last ones."""
 
@@ -21,7 +25,7 @@ class Served(Protocol):
         """The body broke the rules: answer if that is still possible, and end."""
 
     def timed_out(self) -> None:
-        """The whole exchange took longer than `timeouts.total`."""
+        """The whole exchange took longer than `total_s`."""
 
     def client_gone(self) -> None:
         """The client left; nothing can be answered."""
@@ -38,6 +42,7 @@ class Application(Protocol):
 
     settings: Settings
     turn: Turn
+    resets: ResetWatch
     connections: "set[ClientConnection]"
     is_draining: bool
 

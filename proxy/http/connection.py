@@ -49,7 +49,7 @@ class ClientConnection(ClientEnding):
 
     __slots__ = (
         "_advancing", "_app", "_client_idle_s", "_exchange", "_head_timed", "_keep_alive", "_limits", "_most_requests",
-        "_reader", "_requests", "_takes_more", "_total_s", "arrived", "forwarded", "forwarded_for", "is_trusted",
+        "_reader", "_requests", "_takes_more", "arrived", "forwarded", "forwarded_for", "is_trusted",
         "peer", "scheme",
     )  # fmt: skip
 
@@ -60,7 +60,6 @@ class ClientConnection(ClientEnding):
         self._limits = settings.limits
         self._most_requests = settings.limits.requests_per_connection
         self._client_idle_s = settings.timeouts.client_idle
-        self._total_s = settings.timeouts.total
         self._reader = RequestReader(settings.limits)
         self._exchange: Served | None = None
         self._keep_alive = True
@@ -112,10 +111,18 @@ class ClientConnection(ClientEnding):
             return True
         return not self._keep_alive or 0 < self._most_requests <= self._requests
 
+    def pause_reading(self) -> None:
+        """Read no more for now; whether the client is still there is seen all the same."""
+        super().pause_reading()
+        if self._transport is not None:
+            self._app.resets.watch(self._transport, self.give_up)
+
     def resume_reading(self) -> None:
         """The backend takes the body again, and the client has its time anew to send it."""
-        if self._paused and self._phase is _BODY and not self._write_paused:
-            self.deadline = monotonic() + self._settings.timeouts.request_body_idle
+        if self._paused and self._transport is not None:
+            self._app.resets.forget(self._transport)
+            if self._phase is _BODY and not self._write_paused:
+                self.deadline = monotonic() + self._settings.timeouts.request_body_idle
         super().resume_reading()
 
     # --- the tunnel's side
@@ -155,8 +162,9 @@ class ClientConnection(ClientEnding):
 
     def tick(self, now: float) -> None:
         """Enforce the deadlines."""
-        if self._total_s and self._exchange is not None and now - self.arrived >= self._total_s:
-            self._exchange.timed_out()
+        exchange = self._exchange
+        if exchange is not None and exchange.total_s and now - self.arrived >= exchange.total_s:
+            exchange.timed_out()
             return
         if self.deadline > now:
             return
@@ -217,6 +225,8 @@ class ClientConnection(ClientEnding):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  however it ended
         """The connection has ended."""
+        if self._paused and self._transport is not None:
+            self._app.resets.forget(self._transport)
         self._transport = None
         self._app.connections.discard(self)
         self._gone()

@@ -16,6 +16,7 @@ from proxy.http.answers import dated, options_answer, refusal_answer, without_bo
 from proxy.http.connection import ClientConnection
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
+from proxy.http.reset_watch import ResetWatch
 from proxy.http.tunnel import Tunnel
 from proxy.http.turn import Turn
 from proxy.ipc.messages import Snapshot
@@ -46,6 +47,7 @@ class DataPlane:
         self.budget = link.budget
         self.link = link
         self.turn = turn
+        self.resets = ResetWatch()
         executors = Executors(ThreadPoolExecutor(4, "resolve"), ThreadPoolExecutor(4, "resolve-mirror"))
         self._roster = Roster(self, executors)
         self._roster.configure(settings, 0)

@@ -61,6 +61,7 @@ class ServedExchange:
         result: MirrorResult,
     ) -> None:
         self.wait_until = NEVER
+        self.total_s = endpoint.total_s
         self._service = service
         self._stats = service.stats.endpoints[endpoint.index]
         self._client = client
@@ -296,7 +297,7 @@ class ServedExchange:
     # --- the client
 
     def timed_out(self) -> None:
-        """The whole exchange took longer than `timeouts.total`."""
+        """The whole exchange took longer than `total_s`."""
         self._drop_backend()
         self.failed(Failure(Cause.TOTAL_TIMEOUT), reusable=False)
 

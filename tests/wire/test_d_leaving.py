@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.kit.certificates import Authority
-from tests.kit.script import answer, hang, read_request, reset, respond, send, send_endlessly, wait_for
+from tests.kit.script import answer, hang, read_request, reset, respond, send, send_endlessly, stop_reading, wait_for
 from tests.kit.scripted_backend import ScriptedBackend
 from tests.wire.forms import DATE, Form, copied, ended, joined
 from tests.wire.rig import GET, Rig, problem, request, response, sized, without_date
@@ -183,6 +183,49 @@ async def test_d7_a_reset_takes_the_pipelined_requests_with_it(rig: Rig) -> None
     await rig.quiet()
     assert [got.target for got in rig.primary.requests] == [b"/1"]
     assert rig.requests() == {"aborted": 1}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_d7_a_reset_is_seen_while_reading_is_paused(rig: Rig, authority: Authority, scheme: str) -> None:
+    certificate, key = authority.sign("127.0.0.1")
+    files = {"certificate": str(certificate), "key": str(key)} if scheme == "https" else {}
+    await rig.start((read_request(), hang()), tls=files, limits={"pipeline_bytes": 1000}, service=ALONE)
+    client = await rig.client(tls=authority.client() if files else None)
+    await client.send(GET * 1000)
+    await rig.primary.received_requests(1)
+    await rig.until(lambda: any(c._paused for c in rig.plane.connections), "reading to pause")
+    await client.reset()
+    await rig.primary.connections[0].gone()
+    await rig.quiet()
+    assert rig.requests() == {"aborted": 1}
+    assert not rig.plane.connections
+
+
+async def test_d7_a_reset_is_seen_while_the_backend_takes_no_more_of_the_body(rig: Rig) -> None:
+    await rig.start((stop_reading(), hang()), service=ALONE)
+    client = await rig.client()
+    upload = asyncio.create_task(client.send(request(b"POST /", b"Content-Length: 99000000", body=b"x" * 50_000_000)))
+    await rig.until(lambda: any(c._paused for c in rig.plane.connections), "the upload to be paused")
+    upload.cancel()
+    await client.reset()
+    await rig.until(lambda: rig.requests() == {"aborted": 1}, "the reset to be seen")
+    await rig.until(lambda: not rig.plane.services[0].serving.connections, "the upload to be given up")
+
+
+async def test_d7_who_is_read_from_again_is_watched_no_more(rig: Rig) -> None:
+    release = asyncio.Event()
+    slow = (read_request(), wait_for(release), send(sized(b"1")))
+    await rig.start(slow, limits={"pipeline_bytes": 1000}, service=ALONE)
+    client = await rig.client()
+    await client.send(GET * 100)
+    await rig.until(lambda: any(c._paused for c in rig.plane.connections), "reading to pause")
+    release.set()
+    for _ in range(100):
+        assert (await client.read_response()).status == 200
+    assert not rig.plane.resets._watched
+    await client.reset()
+    await rig.until(lambda: not rig.plane.connections, "the connection to end")
+    assert rig.requests() == {"2xx": 100}
 
 
 async def test_d7_a_reset_while_waiting_for_a_connection_asks_no_backend(rig: Rig) -> None:

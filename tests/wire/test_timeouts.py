@@ -145,6 +145,28 @@ async def test_the_total_counts_each_exchange_for_itself(rig: Rig) -> None:
         await asyncio.sleep(0.01)  # a client that asks now and then, for longer than one exchange may take
 
 
+async def test_an_endpoint_may_have_another_total(rig: Rig) -> None:
+    endpoints = [
+        {"name": "short", "match": "GET /short", "timeouts": {"total": "100ms"}},
+        {"name": "any", "match": "GET /any", "timeouts": {"total": 0}},
+    ]
+    release = asyncio.Event()
+    late = (read_request(), wait_for(release), send(sized(b"late")))
+    silent = (read_request(), hang())
+    service = {"endpoints": endpoints, **ALONE}
+    await rig.start(silent, late, silent, timeouts={"total": "200ms"}, service=service)
+    short, patient, other = await rig.client(), await rig.client(), await rig.client()
+    await short.send(request(b"GET /short"))
+    await rig.primary.received_requests(1)
+    await patient.send(request(b"GET /any"))
+    await rig.primary.received_requests(2)
+    await other.send(request(b"GET /other"))
+    for client in (short, other):
+        assert (await client.read_response()).status == 504  # while the patient one waits on
+    release.set()
+    assert (await patient.read_response()).body == b"late"
+
+
 # --- timeouts.first_byte
 
 

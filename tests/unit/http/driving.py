@@ -10,6 +10,7 @@ from proxy.http.backend_connection import BackendConnection
 from proxy.http.connection import ClientConnection
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
+from proxy.http.reset_watch import ResetWatch
 from proxy.http.response_head import ResponseHead
 from proxy.http.turn import Lane, Turn
 from tests.kit.clock import FakeClock
@@ -43,6 +44,8 @@ class HeardRequest:
 
 class RecordingServed:
     """Answers a request with 200 when it is complete."""
+
+    total_s = 0.0
 
     def __init__(self, app: "RecordingApp", client: ClientConnection, request: HeardRequest) -> None:
         self._app = app
@@ -86,6 +89,7 @@ class RecordingApp:
     def __init__(self, configured: Settings, clock: FakeClock) -> None:
         self.settings = configured
         self.turn = Turn(clock.call_soon)
+        self.resets = ResetWatch()
         self.connections: set[ClientConnection] = set()
         self.heard: list[HeardRequest] = []
         self.refused: list[Refusal] = []
