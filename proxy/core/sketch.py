@@ -1,18 +1,16 @@
 """A mergeable sketch of a distribution: log buckets, every quantile within 1 %.
 
-Bucket `i` holds the values in (γ^(i-1), γ^i] with γ = 1.01/0.99, so its representative 2·γ^i/(γ+1) is
-within 1 % of each (DDSketch, VLDB 2019, §2). Merging adds bucket counts: it is
-associative and commutative, and the merge of parts equals the sketch of the whole.
+Merging adds bucket counts: it is associative and commutative, and the merge of parts equals the sketch of the
+whole.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
-from math import ceil, inf, log
+from math import inf, log
 from typing import Final
 
-GAMMA: Final = 1.01 / 0.99
+from proxy.core.buckets import GAMMA, PER_LOG, bucket_of, counted
+
 MAX_BUCKETS: Final = 2048
-_PER_LOG: Final = 1 / log(GAMMA)
 _ZERO: Final = 1e-12
 _HIGHEST: Final = 1e200  # sums of such values stay finite
 
@@ -42,7 +40,7 @@ class Sketch:
         if value <= _ZERO:
             self.zero += 1
             return
-        index = ceil(log(value) * _PER_LOG)
+        index = bucket_of(value)
         buckets = self.buckets
         buckets[index] = buckets.get(index, 0) + 1
         if len(buckets) > MAX_BUCKETS:
@@ -60,7 +58,7 @@ class Sketch:
                 return
             low, total = min(values), sum(values)
         buckets = self.buckets
-        for index, count in Counter([ceil(exponent * _PER_LOG) for exponent in map(log, values)]).items():
+        for index, count in counted(values).items():
             buckets[index] = buckets.get(index, 0) + count
         self.count += len(values)
         self.sum += total
@@ -122,7 +120,7 @@ class Sketch:
         counts, seen, at = [], self.zero, 0
         indices = sorted(self.buckets)
         for edge in edges:
-            highest = log(edge) * _PER_LOG
+            highest = log(edge) * PER_LOG
             while at < len(indices) and indices[at] <= highest + 0.5:
                 seen += self.buckets[indices[at]]
                 at += 1

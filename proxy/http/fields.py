@@ -35,6 +35,8 @@ NOMINATE_NOTHING: Final = ((b"keep-alive",), (b"close",))
 """The members of nearly every Connection field."""
 _VARYING: Final = 32  # distinct values after which a name counts as varying
 _LINE_BYTES: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
+_TOLD_APART: Final = bytes(byte if byte in _LINE_BYTES else ord("?") for byte in range(256))
+"""Every byte that may stand in a line as it is, and the others as some other one."""
 
 
 class Special(IntEnum):
@@ -110,24 +112,36 @@ class Field:
     is_canonical: bool = True
 
 
-class Lines(dict[bytes, "Field | None"]):
+_UNSEEN: Final = Field(Special.BAD, b"", b"")
+
+
+class Lines:
     """What each field line means; remembers at most `most` lines of at most `longest` bytes, and as many names."""
 
-    __slots__ = ("_longest", "_most", "_names")
+    __slots__ = ("_known", "_longest", "_most", "_names")
 
     def __init__(self, most: int = 4096, longest: int = 256) -> None:
-        super().__init__()
         self._most = most
         self._longest = longest
+        self._known: dict[bytes, Field | None] = {}
         self._names: dict[bytes, int] = {}
 
-    def __missing__(self, line: bytes) -> Field | None:
-        end = line.find(b":")
-        name = line[:end]
-        left = self._names.get(name) if end > 0 else None
+    def meaning(self, line: bytes) -> Field | None:
+        """What a line means: None if it simply passes."""
+        field = self._known.get(line, _UNSEEN)
+        return self._read(line) if field is _UNSEEN else field
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._known.clear()
+        self._names.clear()
+
+    def _read(self, line: bytes) -> Field | None:
+        name, colon, _ = line.partition(b":")
+        left = self._names.get(name) if colon else None
         if left is None:
             return self._learn(name, line)
-        if line.translate(None, _LINE_BYTES):
+        if line.translate(_TOLD_APART) != line:
             return Field(Special.BAD, line, b"")
         if left:
             self._names[name] = left - 1
@@ -148,24 +162,12 @@ class Lines(dict[bytes, "Field | None"]):
 
     def _remember(self, line: bytes, field: Field | None) -> None:
         if len(line) <= self._longest:
-            if len(self) >= self._most:
-                self.clear()
-            self[line] = field
+            if len(self._known) >= self._most:
+                self._known.clear()
+            self._known[line] = field
 
 
 LINES: Final = Lines()
-
-
-def without_line(head: bytes, line: bytes) -> bytes:
-    """A head without one of its field lines."""
-    cut = head.replace(b"\r\n%b\r\n" % line, b"\r\n", 1)
-    return cut if len(cut) != len(head) else head[: -len(line) - 2]
-
-
-def without_lines(head: bytes, gone: list[bytes]) -> bytes:
-    """A head without these of its field lines."""
-    start, *lines = head.split(b"\r\n")
-    return b"\r\n".join([start, *(line for line in lines if line not in gone)])
 
 
 def read_line(line: bytes) -> Field | None:

@@ -25,8 +25,6 @@ from proxy.http.fields import (
     is_host,
     name_of,
     nominated_lines,
-    without_line,
-    without_lines,
 )
 from proxy.http.refusal import Refusal
 
@@ -148,19 +146,21 @@ def parse_request_head(head: bytes, limits: Limits, *, own_forwarded: bool = Tru
 
 
 def _parse(head: bytes, limits: Limits, *, own_forwarded: bool) -> RequestHead | Refusal:
-    start, *lines = head.split(b"\r\n")
+    start, line_end, fields = head.partition(b"\r\n")
     if len(start) > limits.request_line:
         return LINE_TOO_LONG
     found = _REQUEST_LINE.fullmatch(start)
     if found is None:
         return _why_not(start)
+    lines = fields.split(b"\r\n") if line_end else []
     if len(lines) > limits.header_count:
         return TOO_MANY_FIELDS
     method, target, minor = found.groups()
     if method not in _KNOWN_METHODS and method.upper() in _KNOWN_METHODS:
         return BAD_METHOD
     parsed = RequestHead(method, target, int(minor != b"0"), start)
-    refusal = _read_fields(parsed, head, lines, _READ if own_forwarded else _READ_FORWARDED_PASSES, limits)
+    parsed.fields = fields
+    refusal = _read_fields(parsed, lines, _READ if own_forwarded else _READ_FORWARDED_PASSES, limits)
     if refusal is not None:
         return refusal
     if target[:1] != b"/" or method in _UNSERVED or minor != b"1":
@@ -178,13 +178,11 @@ def _why_not(start: bytes) -> Refusal:
     return BAD_REQUEST_LINE
 
 
-def _read_fields(
-    parsed: RequestHead, head: bytes, lines: list[bytes], read: "Readers", limits: Limits
-) -> Refusal | None:
-    """Fill in what the special fields say, and the fields without the lines we own."""
+def _read_fields(parsed: RequestHead, lines: list[bytes], read: "Readers", limits: Limits) -> Refusal | None:
+    """Fill in what the special fields say, and take the lines we own out of the fields."""
     known = LINES
     removed: list[bytes] = []
-    for field in [field for line in lines if (field := known[line])]:
+    for field in [field for line in lines if (field := known.meaning(line))]:
         refusal = read[field.special](parsed, field, removed)
         if refusal is not None:
             return refusal
@@ -196,9 +194,7 @@ def _read_fields(
     if parsed.chunked and (parsed.length >= 0 or not parsed.minor):
         return BAD_FRAMING
     if removed:
-        head = without_line(head, removed[0]) if len(removed) == 1 else without_lines(head, removed)
-    parsed.fields = head[len(parsed.start) + 2 :]
-    if removed:
+        parsed.fields = b"\r\n".join([line for line in lines if line not in removed])
         if parsed.upgrades:
             parsed.upgrades = _upgrades(parsed, limits.upgrades)
             if parsed.upgrades and parsed.has_body:

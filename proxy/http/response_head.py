@@ -20,13 +20,13 @@ from proxy.http.fields import (
     length_of,
     name_of,
     nominated_lines,
-    without_line,
-    without_lines,
 )
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FOLD: Final = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
 _BLANK_BEFORE_COLON: Final = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
+_MOST_STATUSES: Final = 64
+_LONGEST_STATUS: Final = 64
 _FIRST_FINAL: Final = 200
 VERSION: Final = b"HTTP/1."
 _NO_CONTENT: Final = 204
@@ -119,44 +119,71 @@ def _repair(head: bytes) -> bytes:
     return start + end + _BLANK_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", fields))
 
 
+class StatusLine:
+    """What a status line says, and ours in its place."""
+
+    def __init__(self, status: int, start: bytes, *, is_old: bool) -> None:
+        self.status = status
+        self.start = start
+        self.is_old = is_old
+
+
+_STATUS_LINES: Final[dict[bytes, StatusLine]] = {}
+"""Those read before: a backend has few."""
+
+
+def _status_line(line: bytes) -> StatusLine | None:
+    """What a status line says, None if it is none. RFC 9112 §4."""
+    known = _STATUS_LINES.get(line)
+    if known is not None:
+        return known
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None:
+        return None
+    minor, status, reason = found.groups()
+    read = StatusLine(int(status), b"HTTP/1.1 %b %b" % (status, reason or b""), is_old=minor == b"0")
+    if len(line) <= _LONGEST_STATUS:
+        if len(_STATUS_LINES) >= _MOST_STATUSES:
+            _STATUS_LINES.clear()
+        _STATUS_LINES[line] = read
+    return read
+
+
 def _parse(head: bytes, most: int) -> ResponseHead | Malformed:
     """Read a head of at most `most` fields strictly."""
-    start, *lines = head.split(b"\r\n")
-    found = _STATUS_LINE.fullmatch(start)
-    if found is None:
+    start, line_end, fields = head.partition(b"\r\n")
+    said = _status_line(start)
+    if said is None:
         return Malformed.PROTOCOL
+    lines = fields.split(b"\r\n") if line_end else []
     if len(lines) > most:
         return Malformed.RESPONSE_HEAD
-    minor, status, reason = found.groups()
-    parsed = ResponseHead(int(status), b"HTTP/1.1 %b %b" % (status, reason or b""))
-    if minor == b"0":
+    parsed = ResponseHead(said.status, said.start)
+    if said.is_old:
         parsed.keep_alive = False
     known = LINES
     removed: list[bytes] = []
-    for field in [field for line in lines if (field := known[line])]:
+    for field in [field for line in lines if (field := known.meaning(line))]:
         if not _READ[field.special](parsed, field, removed):
             return Malformed.PROTOCOL
         if field.special is _CONNECTION and field.tokens not in NOMINATE_NOTHING:
             parsed.nominated += field.tokens
             removed += nominated_lines(field.tokens, lines)
-    if parsed.chunked and (parsed.length >= 0 or minor == b"0"):  # ambiguous, RFC 9112 §6.1
+    if parsed.chunked and (parsed.length >= 0 or said.is_old):  # ambiguous, RFC 9112 §6.1
         return Malformed.PROTOCOL
-    if removed:
-        head = _without(removed, head, parsed)
-    parsed.fields = head[len(start) + 2 :]
+    parsed.fields = b"\r\n".join(_without(removed, lines, parsed)) if removed else fields
     return parsed
 
 
-def _without(removed: list[bytes], head: bytes, parsed: ResponseHead) -> bytes:
-    """The head without these lines; if a Content-Length went, all do, and one is written anew."""
-    if len(removed) == 1 and not parsed.rewrites_length:
-        return without_line(head, removed[0])
-    head = without_lines(head, removed)
-    parsed.has_date = parsed.has_date and b"\r\ndate:" in head.lower()
-    if not parsed.rewrites_length:
-        return head
-    lengths = [line for line in head.split(b"\r\n")[1:] if name_of(line) == b"content-length"]
-    return without_lines(head, lengths) + b"\r\nContent-Length: %d" % parsed.length
+def _without(removed: list[bytes], lines: list[bytes], parsed: ResponseHead) -> list[bytes]:
+    """The lines without these; if a Content-Length went, all do, and one is written anew."""
+    kept = [line for line in lines if line not in removed]
+    if len(removed) > 1:
+        parsed.has_date = parsed.has_date and any(name_of(line) == b"date" for line in kept)
+    if parsed.rewrites_length:
+        kept = [line for line in kept if name_of(line) != b"content-length"]
+        kept.append(b"Content-Length: %d" % parsed.length)
+    return kept
 
 
 def _bad(_head: ResponseHead, _field: Field, _removed: list[bytes]) -> bool:

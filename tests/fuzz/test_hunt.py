@@ -103,7 +103,7 @@ PLANTED: dict[str, Plant] = {
 @pytest.mark.interpreted
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    LINES.clear()
+    LINES.forget()
     PLANTED[name](monkeypatch)
     chosen = cases(SEED)
     for _ in range(3_000):

@@ -91,8 +91,7 @@ def test_what_was_read_before_does_not_matter(dice: Dice, times: int) -> None:
     head, _, _ = mutated(dice, request(dice, 0), times).partition(HEAD_END)
     warm = _said(parse_request_head(head, LIMITS))
     again = _said(parse_request_head(head, LIMITS))
-    LINES.clear()
-    LINES._names.clear()
+    LINES.forget()
     assert warm == again == _said(parse_request_head(head, LIMITS))
 
 
