@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from decimal import Decimal
 from encodings.aliases import aliases
+from math import isinf
 from typing import Final, NamedTuple
 
 import orjson
@@ -42,6 +44,7 @@ TEXT_CODECS: Final = frozenset(
 )
 """Codecs a charset parameter may name; some others of Python's take quadratic time, or decode no text at all."""
 
+_MOST_DIGITS: Final = 4300
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _LONG_RUN: Final = b"0" * 19
 _RUNS: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
@@ -106,11 +109,22 @@ def parse_json_pair(primary: bytes, candidate: bytes) -> tuple[Tree | Undecoded,
 def parse_json(raw: bytes) -> Tree | Undecoded:
     """A tree by the standard library's parser; integers are exact, and of over 4,300 digits do not parse."""
     try:
-        return json.loads(raw)
+        return json.loads(raw, parse_float=_float)
     except RecursionError:
         return TOO_DEEP
     except ValueError:
         return MALFORMED
+
+
+def _float(literal: str) -> float | int:
+    """What a number with a fraction or an exponent says; exactly, where it is beyond any float. ValueError as above."""
+    value = float(literal)
+    if not isinf(value):
+        return value
+    exact = Decimal(literal)
+    if exact.adjusted() >= _MOST_DIGITS:
+        raise ValueError
+    return int(exact)
 
 
 def holds_big_integer(raw: bytes) -> bool:
@@ -120,6 +134,8 @@ def holds_big_integer(raw: bytes) -> bool:
     in strings do, which costs time and nothing else.
     """
     runs = raw.translate(_RUNS)
+    if _LONG_RUN not in runs:  # said at once of nearly every body
+        return False
     end = len(runs)
     while (at := runs.rfind(_LONG_RUN, 0, end)) >= 0:
         start = runs.rfind(b" ", 0, at) + 1

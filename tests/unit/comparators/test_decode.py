@@ -101,9 +101,22 @@ def test_every_integer_comes_out_exact(value: object, indent: int | None) -> Non
     assert repr(first) == repr(second) == repr(value)
 
 
+@pytest.mark.parametrize(
+    ("literal", "value"),
+    [(b"1e400", 10**400), (b"-1.5E+309", -15 * 10**308), (b"1e308", 1e308), (b"1.5", 1.5), (b"Infinity", math.inf)],
+)
+def test_numbers_beyond_any_float_are_exact(literal: bytes, value: float) -> None:
+    assert parse_json(b"[%b]" % literal) == [value]
+
+
+@pytest.mark.parametrize("literal", [b"1e4300", b"-1e99999999", b"1" + b"0" * 4300])
+def test_numbers_of_too_many_digits_do_not_parse(literal: bytes) -> None:
+    assert parse_json(literal) is MALFORMED
+
+
 def test_both_sides_are_read_by_the_same_parser() -> None:
     first, *others = parse_json_pair(b"[1e400, 1.5]", b"[18446744073709551617]")
-    assert (first, others) == ([math.inf, 1.5], [[18446744073709551617], False])
+    assert (first, others) == ([10**400, 1.5], [[18446744073709551617], False])
     assert parse_json_pair(b"[NaN]", b"[]")[2]
     assert not parse_json_pair(b"[NaN]", b"[")[2]
 

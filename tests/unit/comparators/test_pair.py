@@ -17,9 +17,11 @@ from comparators import (
     Outcome,
     Reason,
     Response,
+    Rule,
     Tree,
     Verdict,
     compare,
+    compile_rules,
 )
 from comparators.ledger import Ledger
 from comparators.verdict import MATCH
@@ -191,6 +193,14 @@ def test_the_first_reason_for_not_finishing_stays() -> None:
 def test_json_beyond_the_standard_is_read_with_a_note() -> None:
     comparison = compare(*json_pair(b"[NaN, Infinity, 1e400]", b"[NaN,Infinity,1e400]"), NO_RULES)
     assert (comparison.verdict, comparison.notes) == (Verdict.MATCH, (Note.NONSTANDARD,))
+
+
+@pytest.mark.parametrize("use", ["exact", "numeric"])
+@pytest.mark.parametrize("other", [b"[1e401]", b"[Infinity]", b"[1.5]", b"[-1e400]"])
+def test_a_number_beyond_any_float_equals_no_other(use: str, other: bytes) -> None:
+    settings = {"rel": 1e-6} if use == "numeric" else {}
+    rules = compile_rules([Rule("r", "$[*]", use, settings, reason="noise", author="us")])
+    assert compare(*json_pair(b"[1e400]", other), rules).verdict is Verdict.MISMATCH
 
 
 def test_nesting_beyond_any_parser_is_incomparable() -> None:
