@@ -4,11 +4,11 @@ PYTHON ?= python3
 WHEEL_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) $(PYTHON))
 BIN := .venv/bin
 SOURCES := $(shell find proxy comparators -name '*.py')
-COMPILED_TESTS ?= $(addprefix tests/,wire fuzz unit/comparators unit/core unit/http unit/ipc unit/judge unit/worker)
+COMPILED_TESTS ?= $(addprefix tests/,wire faults fuzz unit/comparators unit/core unit/http unit/ipc unit/judge unit/worker)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install setup demo test check fuzz wheel compiled bench compose constraints clean
+.PHONY: help install setup demo test check fuzz wheel compiled bench faults soak compose constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,16 @@ compiled: .venv-wheel/dev.stamp ## the tests of what is compiled once more, on t
 bench: .venv-wheel/dev.stamp ## side by side with nginx and Envoy, and comparators with DeepDiff
 	mkdir -p build/bench && ln -sfn ../../bench build/bench/bench
 	cd build/bench && ../../.venv-wheel/bin/python -m bench.load $(ARGS)
+	cd build/bench && ../../.venv-wheel/bin/python -m bench.grid $(GRID)
 	cd build/bench && ../../.venv-wheel/bin/python -m bench.compare --json bench/results/compare.json
+
+faults: .venv-wheel/dev.stamp ## each faulty candidate under load: what clients see with mirroring on and off
+	mkdir -p build/bench && ln -sfn ../../bench build/bench/bench && ln -sfn ../../tests build/bench/tests
+	cd build/bench && ../../.venv-wheel/bin/python -m bench.faults $(ARGS)
+
+soak: .venv-wheel/dev.stamp ## faults, reloads, mode changes and kills in turn for MINUTES=60: does all come back?
+	mkdir -p build/bench && ln -sfn ../../bench build/bench/bench && ln -sfn ../../tests build/bench/tests
+	cd build/bench && ../../.venv-wheel/bin/python -m bench.soak --minutes $(or $(MINUTES),60) $(ARGS)
 
 compose: ## the demo in containers, with Prometheus and Grafana
 	deploy/compose/up

@@ -12,11 +12,13 @@ from comparators.comparator import (
     ACCEPTED,
     EQUAL,
     Accepted,
+    Ask,
     Comparator,
     Context,
     Equal,
     Finding,
     NoSettings,
+    OverBudget,
     Scope,
     Tree,
     differs,
@@ -26,7 +28,7 @@ from comparators.outcome import Answer, Failure, Outcome, Response
 from comparators.pair import compare
 from comparators.path import Path, normalised_path, render, signature
 from comparators.registry import BUILT_IN, Comparators, with_custom
-from comparators.rules import EndpointSettings, Problem, Rule, RuleErrors, RuleSet, compile_rules
+from comparators.rules import EndpointSettings, Guard, Problem, Rule, RuleErrors, RuleSet, compile_rules
 from comparators.verdict import Comparison, Difference, Hint, Kind, Note, Reason, Verdict
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "EQUAL",
     "Accepted",
     "Answer",
+    "Ask",
     "Comparator",
     "Comparators",
     "Comparison",
@@ -44,12 +47,14 @@ __all__ = [
     "Equal",
     "Failure",
     "Finding",
+    "Guard",
     "Hint",
     "Kind",
     "Limits",
     "NoSettings",
     "Note",
     "Outcome",
+    "OverBudget",
     "Path",
     "Problem",
     "Reason",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from comparators.comparator import Comparator, Scope
+from comparators.comparator import Ask, Comparator, Scope
 from comparators.limits import MAX_STATES
 from comparators.path import Step
 from comparators.selectors import Selector
@@ -29,6 +29,7 @@ class BoundRule:
 
     Attributes:
         index: its place in its `RuleSet`.
+        ask: its comparator's `compare`, under whatever guard it was put.
         rank: larger wins where several rules select one node.
         bounds: of a rule whose settings are numeric ones.
         plain_bounds: the same, if they are plain.
@@ -42,6 +43,7 @@ class BoundRule:
     selector: Selector
     comparator: Comparator
     settings: Any
+    ask: Ask
     rank: tuple[int, ...]
     bounds: Bounds | None
     plain_bounds: Bounds | None = None

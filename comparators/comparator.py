@@ -7,6 +7,7 @@ and does not change the trees it is given. Whatever it raises makes the pair `in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Final, Protocol
@@ -87,6 +88,10 @@ class Comparator(Protocol):
     def compare(self, primary: Tree, candidate: Tree, settings: Any, at: Context) -> Finding:
         """Compare two nodes; paths of differences begin with `at.path`."""
         ...
+
+
+Ask = Callable[[Tree, Tree, Any, Context], Finding]
+"""`Comparator.compare`, or what stands in its place."""
 
 
 class OverBudget(Exception):  # noqa: N818  it is no error: the pair is incomparable

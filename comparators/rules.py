@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from comparators.automaton import BoundRule, State, TooManyStatesError, build
-from comparators.comparator import Scope
+from comparators.comparator import Ask, Scope
 from comparators.headers import Headers, Origins
 from comparators.limits import Limits
 from comparators.policies import protected
@@ -42,6 +42,10 @@ class Rule:
     reason: str = ""
     author: str = ""
     allow_broad: bool = False
+
+
+Guard = Callable[[Rule, Ask], Ask]
+"""What stands between a rule and its comparator: the question as it is, or another one in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +123,13 @@ def compile_rules(
     service_rules: Sequence[Rule] = (),
     settings: EndpointSettings | None = None,
     comparators: Comparators = BUILT_IN,
+    guard: Guard | None = None,
 ) -> RuleSet:
     """Check and compile the rules of one endpoint, each list in the order of its file.
 
     Where several rules select one node an endpoint's rule beats its service's; then the one with fewer `..` wins,
     with fewer wildcards, with more literal segments, the later one. `RuleErrors` carries every problem found.
+    `guard` decides what is asked in the name of a rule; without one it is the rule's comparator.
     """
     settings = settings or EndpointSettings()
     problems: list[Problem] = []
@@ -137,7 +143,7 @@ def compile_rules(
         problems += (Problem(position, rule.id, message) for message in messages)
         if not messages:
             layer = position < len(rules)
-            bound.append(_bind(rule, len(bound), (layer, position), comparators))
+            bound.append(_bind(rule, len(bound), (layer, position), comparators, guard))
     if problems:
         raise RuleErrors(problems)
     return _assemble(bound, settings)
@@ -179,7 +185,7 @@ def _hides_too_much(selector: Selector) -> bool:
     return all(segment.wild for segment in selector.segments)
 
 
-def _bind(rule: Rule, index: int, place: tuple[int, int], comparators: Comparators) -> BoundRule:
+def _bind(rule: Rule, index: int, place: tuple[int, int], comparators: Comparators, guard: Guard | None) -> BoundRule:
     selector = parse(rule.path)
     comparator = comparators[rule.use]
     settings = build_settings(comparator.Settings, rule.settings)
@@ -191,6 +197,7 @@ def _bind(rule: Rule, index: int, place: tuple[int, int], comparators: Comparato
         selector=selector,
         comparator=comparator,
         settings=settings,
+        ask=comparator.compare if guard is None else guard(rule, comparator.compare),
         rank=(layer, *selector.specificity, position),
         bounds=bounds,
         plain_bounds=bounds if bounds is not None and bounds.plain else None,

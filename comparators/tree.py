@@ -110,7 +110,7 @@ class Walk:
     def _ask(self, rule: BoundRule, primary: Tree, candidate: Tree) -> Finding | None:
         """What the rule's comparator finds about two nodes that differ; None, and a stopped ledger, if it broke."""
         try:
-            finding: object = rule.comparator.compare(primary, candidate, rule.settings, self)
+            finding: object = rule.ask(primary, candidate, rule.settings, self)
         except OverBudget:
             raise
         except Exception as error:  # noqa: BLE001  a custom comparator may do anything; the pair is its own edge
@@ -302,7 +302,8 @@ class Walk:
                 return
             kind = Kind.TYPE
         numbers = kind is Kind.VALUE and type(primary) in (int, float)
-        magnitude = delta(primary, candidate, DEFAULT_FLOOR) if numbers else None
+        shown = self.ledger.count < self.ledger.recorded  # a delta of huge integers costs far more than the walk
+        magnitude = delta(primary, candidate, DEFAULT_FLOOR) if numbers and shown else None
         self.ledger.differ(self.path, kind, primary, candidate, magnitude)
 
     def _measure(self, kind: Kind | None, primary: Number, candidate: Number, rule: BoundRule, bounds: Bounds) -> None:

@@ -207,6 +207,34 @@ PROXY = Row(
             stacked=True,
         ),
         Panel(
+            "Mirroring paused",
+            "The kill switch is pulled, or workers send no copies: the candidate is silent, or they lack something.",
+            (
+                Query(
+                    f"sum by (service, backend) (shadow_breaker_open{{{HERE}}})", "{{service}}: {{backend}} is silent"
+                ),
+                Query('sum by (cause) (shadow_mirroring_suspended{job=~"$job"})', "worker lacks: {{cause}}"),
+                Query('max by (instance) (shadow_kill_switch{job=~"$job"})', "kill switch of {{instance}}"),
+            ),
+        ),
+        Panel(
+            "Left out of comparison",
+            "Judges that leave out a rule or an endpoint, because three of them died of it.",
+            (
+                Query(f"sum by (service, rule) (shadow_rule_quarantined{{{HERE}}})", "{{service}}: rule {{rule}}"),
+                Query(
+                    f"sum by (service, endpoint) (shadow_endpoint_quarantined{{{HERE}}})",
+                    "{{service}}: endpoint {{endpoint}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Start skew",
+            "How far apart the served request and its copy are sent; what is large makes latencies incomparable.",
+            quantiles("shadow_mirror_start_skew_seconds", ""),
+            unit="s",
+        ),
+        Panel(
             "Added latency",
             "What the proxy adds to the backend's own time.",
             quantiles("shadow_added_latency_seconds", ""),
@@ -220,6 +248,18 @@ PROXY = Row(
                 Query('sum(shadow_mirror_bytes_limit{job=~"$job"})', "budget"),
             ),
             unit="bytes",
+        ),
+        Panel(
+            "Memory used",
+            "Of the memory limit that is nearest; without one there is nothing to show.",
+            (
+                Query(
+                    'max by (process) (shadow_memory_bytes{job=~"$job"} '
+                    '/ (shadow_memory_bytes_limit{job=~"$job"} > 0))',
+                    "{{process}}",
+                ),
+            ),
+            unit="percentunit",
         ),
         Panel(
             "Event loop lag",

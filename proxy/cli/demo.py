@@ -64,6 +64,7 @@ def demo(
             built.start(bugs, ports)
             client = AdminClient(built.urls["admin"], None)
             built.play(rate, seconds)
+            ending.check()
             started_at = monotonic()
             with suppress(KeyboardInterrupt):
                 if as_json:
@@ -91,6 +92,11 @@ class Ending:
         """Handle a signal."""
         self.is_told = True
         raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise again what was lost, as it is inside a fork."""
+        if self.is_told:
+            raise KeyboardInterrupt
 
 
 def _scene(built: Stage, bugs: str, rate: float) -> scene.Scene:

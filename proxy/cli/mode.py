@@ -12,6 +12,7 @@ from proxy.cli.exits import CommandError, Exit
 from proxy.cli.options import DEFAULT_ADMIN, Admin, Ascii, DryRun, Json, Reason, TokenFile
 from proxy.cli.screen import Screen
 from proxy.config.spelling import did_you_mean
+from proxy.ipc.kill_switch import KILL_SWITCH_FILE
 
 _MEANING = {
     "primary": "the primary answers every client; nothing is mirrored",
@@ -41,12 +42,23 @@ def mode(
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
     _refuse_other_modes(wanted)
     client = connect(admin, token_file)
-    name = service or _only_service(client)
-    said = client.switch(name, wanted, reason, dry_run=dry_run)
+    try:
+        name = service or _only_service(client)
+        said = client.switch(name, wanted, reason, dry_run=dry_run)
+    except CommandError as wrong:
+        raise _with_another_way(wrong, wanted) from wrong
     if as_json:
         typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
     else:
         Screen(ascii_only=ascii_only).lines(changed_lines(name, said, same_place(admin, token_file), dry_run=dry_run))
+
+
+def _with_another_way(wrong: CommandError, wanted: str) -> CommandError:
+    """Who wants mirroring to stop, and cannot reach the admin port, hears of the kill switch."""
+    if wrong.code is not Exit.UNREACHABLE or wanted != "primary":
+        return wrong
+    stop = f"to stop mirroring without it: touch {KILL_SWITCH_FILE} in the state directory, or SIGUSR1 to `serve`"
+    return CommandError(wrong.code, str(wrong), f"{wrong.advice}; {stop}")
 
 
 def _refuse_other_modes(wanted: str) -> None:
@@ -74,4 +86,6 @@ def changed_lines(service: str, said: Mapping[str, Any], place: str = "", *, dry
         return [f"{service}   {before} → {after} (dry run: nothing changed)", meaning]
     audit = f"   audit {said['audit_id']}" if said.get("audit_id") else ""
     undo = f"shadow-proxy mode {before} {service}{place}" if before in _MEANING else said.get("undo", "")
-    return [f"{service}   {before} → {after}{audit}", meaning, f"Undo: {undo}"]
+    pulled = said.get("kill_switch")
+    first = [f"      but first {pulled['release']}: {pulled['why']}"] if pulled else []
+    return [f"{service}   {before} → {after}{audit}", meaning, f"Undo: {undo}", *first]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from proxy.cli.admin import same_place
 from proxy.cli.figures import bare_percent, counts, duration, many, milliseconds, percent
-from proxy.cli.standing import Said, shortened, standing, why_nothing
+from proxy.cli.standing import Said, killed, nothing_yet, shortened, standing
 from proxy.demo.bugs import Bug
 from proxy.demo.load import LoadResult
 
@@ -85,8 +85,9 @@ def moving(status: Said, elapsed_s: float, width: int) -> Iterator[Text]:
     mode = str(service["mode"])
     mirroring = "mirrored to v2" if mode == "shadow" else "nothing is mirrored"
     yield Text.assemble("mode ", (mode, "bold cyan"), f" · clients always get v1 · {mirroring} · {duration(elapsed_s)}")
+    yield from killed(status)
     if not has_result(service):
-        yield Text(f"nothing compared yet: {why_nothing(service)}")
+        yield Text(nothing_yet(service))
         return
     yield Text.assemble(
         f"{service['compared']:,} compared   agreement ",

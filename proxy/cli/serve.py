@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -26,6 +27,7 @@ from proxy.cli.options import (
     Workers,
 )
 from proxy.cli.screen import Screen
+from proxy.cli.standing import killed
 from proxy.config.flags import Flags
 from proxy.config.instance import ensure_instance
 from proxy.config.load import Loaded
@@ -36,6 +38,7 @@ from proxy.config.sources import Sources
 from proxy.config.state_dir import StateDirError, default_state_dir, ensure_state_dir
 from proxy.config.token import TOKEN_FILE, EnsuredToken, TokenError, ensure_token
 from proxy.supervisor.process import run
+from proxy.supervisor.pulling import defer_pulling
 from proxy.supervisor.sockets import StartError
 
 _ASK_S = 2.0
@@ -63,9 +66,11 @@ def serve(
       shadow-proxy serve -c shadow-proxy.yaml --mode primary
 
     Answers clients from the primary, mirrors what may be sent twice to the candidate, and compares.
-    Runs until Ctrl-C or SIGTERM; answers under way are finished first. SIGHUP reads the configuration again.
+    Runs until Ctrl-C or SIGTERM; answers under way are finished first. SIGHUP reads the configuration again,
+    SIGUSR1 pulls the kill switch: a file that stops mirroring for as long as it is there.
     """  # noqa: D205, D301, D415  \b keeps the lines of the examples apart
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for what we do anyway, until the supervisor hears it
+    defer_pulling()
     screen = Screen(ascii_only=ascii_only)
     flags = Flags(
         primary=primary,
@@ -133,37 +138,47 @@ def _run(house: House, announce: Callable[[str, str], None]) -> int:
 
 def _announcer(screen: Screen, house: House) -> Callable[[str, str], None]:
     def announce(listen: str, admin: str) -> None:
-        modes = modes_in_force(house, admin)
+        said = _status(house, admin)
+        modes, pulled = modes_in_force(house.settings, said), said.get("kill_switch")
         if house.settings.log_format == "json":
-            typer.echo(ready_json(house, listen, admin, modes))
+            typer.echo(ready_json(house, listen, admin, modes, pulled))
         else:
-            screen.lines(ready_lines(house, listen, admin, modes))
+            screen.lines([*killed(said), *ready_lines(house, listen, admin, modes, pulled)])
 
     return announce
 
 
-def modes_in_force(house: House, admin: str) -> dict[str, str]:
-    """Each service's mode: what the proxy says, since a stored mode that is safer beats the configured one."""
-    modes = {name: service.mode.value for name, service in house.settings.services.items()}
-    client = AdminClient(f"http://{_reachable(admin)}", house.token.token, timeout_s=_ASK_S)
+def _status(house: House, admin: str) -> dict[str, Any]:
+    """What the proxy says about itself; nothing if it cannot be asked."""
     with suppress(CommandError):
-        modes |= {one["service"]: one["mode"] for one in client.status()["services"]}
-    return modes
+        return AdminClient(f"http://{_reachable(admin)}", house.token.token, timeout_s=_ASK_S).status()
+    return {}
 
 
-def ready_json(house: House, listen: str, admin: str, modes: Mapping[str, str]) -> str:
+def modes_in_force(settings: Settings, said: Mapping[str, Any]) -> dict[str, str]:
+    """Each service's mode: what the proxy says, since a stored mode that is safer beats the configured one."""
+    modes = {name: service.mode.value for name, service in settings.services.items()}
+    return modes | {one["service"]: one["mode"] for one in said.get("services") or ()}
+
+
+def ready_json(
+    house: House, listen: str, admin: str, modes: Mapping[str, str], pulled: Mapping[str, str] | None = None
+) -> str:
     """The ready message as one line; the token itself stays out of what may be collected as logs."""
     token_file = str(house.token.path) if house.token.path else None
     body = {"event": "ready", "listen": listen, "admin": admin, "token_file": token_file, "modes": dict(modes)}
-    return json.dumps(body)
+    return json.dumps({**body, "kill_switch": pulled})
 
 
-def ready_lines(house: House, listen: str, admin: str, modes: Mapping[str, str]) -> list[str]:
-    """What stands on the screen once clients are answered."""
+def ready_lines(
+    house: House, listen: str, admin: str, modes: Mapping[str, str], pulled: Mapping[str, str] | None = None
+) -> list[str]:
+    """What stands on the screen once clients are answered; `pulled` as status tells of the kill switch."""
     scheme = "https" if house.settings.tls.is_on else "http"
     lines = [f"clients    {scheme}://{listen}", f"admin      http://{admin}", *_token_lines(house.token)]
     for name, service in house.settings.services.items():
-        lines += ["", *_service_lines(name, service, modes[name], _place(house, admin, changes=True))]
+        mirroring = f"shadow-proxy mode shadow {name}{_place(house, admin, changes=True)}"
+        lines += ["", *_service_lines(name, service, modes[name], mirroring, pulled)]
     hosts = [host for service in house.settings.services.values() for host in service.hosts[:1]]
     field = f" -H {shlex.quote(f'Host: {hosts[0]}')}" if len(hosts) == len(house.settings.services) else ""
     following = f"Next: shadow-proxy status{_place(house, admin)}"
@@ -191,12 +206,15 @@ def _place(house: House, admin: str, *, changes: bool = False) -> str:
     return same_place(f"http://{_reachable(admin)}", token_file)
 
 
-def _service_lines(name: str, service: Service, mode: str, place: str) -> list[str]:
-    kept = "" if mode == service.mode else f"   (kept from before; {service.mode} is configured)"
-    head = f"{name}   {mode.upper()}{kept}"
+def _service_lines(
+    name: str, service: Service, mode: str, mirroring: str, pulled: Mapping[str, str] | None
+) -> list[str]:
+    """About one service; `mirroring` is the command that starts it."""
+    why = pulled["why"] if pulled else f"kept from before; {service.mode} is configured"
+    head = f"{name}   {mode.upper()}" + (f"   ({why})" if mode != service.mode else "")
     primary = f" primary    {service.primary.version}  {service.primary.url}   answers every client"
     if mode == Mode.PRIMARY:
-        return [head, primary, f" mirrored   nothing; to change that: shadow-proxy mode shadow {name}{place}"]
+        return [head, primary, f" mirrored   nothing; to change that: {pulled['release'] if pulled else mirroring}"]
     share = "" if service.mirror.share == 1 else f" ({100 * service.mirror.share:g} %)"
     marked = [endpoint.match for endpoint in service.endpoints if endpoint.read_only and endpoint.mirror]
     methods = ", ".join([*service.mirror.methods, *marked])

@@ -3,10 +3,11 @@
     mode and who answers · agreement with its interval, and coverage beside it · what was compared, mirrored,
     dropped, and why not · latencies side by side · the differences most requests have · what to do next
 
-Nothing compared is a sentence, never a percentage.
+Nothing compared is a sentence, never a percentage; nor is what was compared while one side warmed up.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from rich.text import Text
@@ -20,6 +21,12 @@ _QUANTILES = ("p50", "p95", "p99")
 _MODE_STYLES = {"primary": "bold", "shadow": "bold cyan", "canary": "bold magenta", "candidate": "bold magenta"}
 _FEWEST_SHOWN = 16
 _WATCH = "shadow-proxy status --watch"
+_SUSPENDED = {
+    "bugs": "bugs of ours in mirror code, see its log; a change of mode or a reload tries again",
+    "lag": "its clock is late, it has no CPU to spare",
+    "memory": "it uses over 80 % of its memory limit",
+    "files": "it has hardly any file descriptors left",
+}
 _WITHOUT_PRIMARY = {"primary_error", "both_error"}
 
 
@@ -29,8 +36,16 @@ def standing(status: Said, service: Said, width: int = 80) -> Iterator[Text]:
     yield from _agreement(service)
     yield from _client_errors(service)
     yield from _traffic(service)
+    yield from _left_out(status, service)
     yield from _latency(service)
     yield from _top(service, width)
+
+
+def killed(status: Said) -> Iterator[Text]:
+    """Two lines while the kill switch is pulled."""
+    if switch := status.get("kill_switch"):
+        yield Text.assemble((switch["why"], "bold red"), ": nothing is mirrored; to change that:")
+        yield Text(f"    {switch['release']}")
 
 
 def processes_down(status: Said) -> Iterator[Text]:
@@ -38,6 +53,13 @@ def processes_down(status: Said) -> Iterator[Text]:
     for process in status.get("processes") or ():
         if not process.get("up", True):
             yield Text.assemble((f"{process['process']} is down", "bold red"), ": the supervisor restarts it")
+
+
+def workers_suspended(status: Said) -> Iterator[Text]:
+    """A line for each worker that starts no copies, and each cause."""
+    for suspended in status.get("suspended") or ():
+        why = _SUSPENDED.get(suspended["cause"], suspended["cause"])
+        yield Text.assemble((f"{suspended['process']} mirrors nothing", "bold red"), f": {why}")
 
 
 def following(status: Said, services: Sequence[Said], place: str = "") -> str:
@@ -62,7 +84,7 @@ def _row(label: str, *parts: str | Text | tuple[str, str]) -> Text:
 def _agreement(service: Said) -> Iterator[Text]:
     ratio = service.get("agreement")
     if ratio is None or not service.get("compared"):
-        yield _row("agreement", "nothing compared yet: ", why_nothing(service))
+        yield _row("agreement", nothing_yet(service))
         return
     aside = []
     if interval := service.get("interval"):
@@ -73,11 +95,32 @@ def _agreement(service: Said) -> Iterator[Text]:
     if (coverage := service.get("coverage")) is not None:
         line.append(f"   coverage {percent(coverage)}")
     yield line
-    yield _row("compared", f"{service['compared']:,}   ", counts(service.get("verdicts") or {}))
+    verdicts, left, ignored = service.get("verdicts") or {}, *_warm_up(service)
+    evidence = {verdict: number - ignored.get(verdict, 0) for verdict, number in verdicts.items()}
+    yield _row("compared", f"{service['compared']:,}   ", counts(evidence))
+    if left or any(ignored.values()):
+        yield _row("warm-up", f"{left} left" if left else "over", _not_counted(ignored))
 
 
-def why_nothing(service: Said) -> str:
-    """Why there is no agreement to show, and what changes that."""
+def _warm_up(service: Said) -> tuple[str, Mapping[str, int]]:
+    """How long it still takes, empty when it is over, and the verdicts that do not count."""
+    warm_up = service.get("warm_up") or {}
+    left = warm_up.get("left_s") or 0
+    return f"{ceil(left)} s" if left else "", warm_up.get("verdicts") or {}
+
+
+def _not_counted(ignored: Mapping[str, int]) -> str:
+    number = sum(ignored.values())
+    return f"; {number:,} compared in it do not count" if number else ""
+
+
+def nothing_yet(service: Said) -> str:
+    """What stands where there is no agreement to show: why, and what changes that."""
+    left, ignored = _warm_up(service)
+    return f"warming up: {left} left{_not_counted(ignored)}" if left else f"nothing compared yet: {_why(service)}"
+
+
+def _why(service: Said) -> str:
     requests, mirrored = service.get("requests") or 0, service.get("mirrored") or 0
     verdicts = {name: number for name, number in (service.get("verdicts") or {}).items() if number}
     if service["mode"] == "primary":
@@ -88,6 +131,8 @@ def why_nothing(service: Said) -> str:
         return f"{many(requests, 'request')}, none mirrored"
     if verdicts and verdicts.keys() <= _WITHOUT_PRIMARY:
         return f"the primary answered with errors only ({counts(verdicts)})"
+    if verdicts and sum(verdicts.values()) == sum(_warm_up(service)[1].values()):
+        return f"the {many(sum(verdicts.values()), 'verdict')} of the warm-up do not count"
     if verdicts:
         return f"answers came, none comparable ({counts(verdicts)})"
     if service.get("dropped"):
@@ -121,6 +166,23 @@ def _traffic(service: Said) -> Iterator[Text]:
     style = "yellow" if dropped else ""
     if requests:
         yield _row("dropped", (f"{dropped:,}", style), f"   {why}" if why else "")
+    if breaker := service.get("breaker_open"):
+        yield _row("breaker", ("open", "bold yellow"), f" since {breaker['since']}: the candidate gives no answers")
+
+
+def _left_out(status: Said, service: Said) -> Iterator[Text]:
+    """What judges no longer compare, in how many of them, and why."""
+    judges = sum(str(process["process"]).startswith("judge") for process in status.get("processes") or ())
+    quarantined = service.get("quarantined") or {}
+    found = [
+        (f"{kind} {shortened(name, 32)}", number)
+        for kind in ("rule", "endpoint")
+        for name, number in (quarantined.get(f"{kind}s") or {}).items()
+    ]
+    for what, number in found:
+        yield _row("left out", (what, "bold yellow"), f" in {number} of {many(max(judges, number), 'judge')}")
+    if found:
+        yield _row("", "three comparisons took too long, or crashed; see the log")
 
 
 def _latency(service: Said) -> Iterator[Text]:

@@ -15,7 +15,7 @@ from proxy.cli.credentials import connect
 from proxy.cli.exits import CommandError, Exit
 from proxy.cli.options import DEFAULT_ADMIN, Admin, Ascii, Json, TokenFile
 from proxy.cli.screen import Screen
-from proxy.cli.standing import following, processes_down, standing
+from proxy.cli.standing import following, killed, processes_down, standing, workers_suspended
 from proxy.config.spelling import did_you_mean
 
 _EVERY_S = 1.0
@@ -55,7 +55,9 @@ def status(
 def lines(said: Mapping[str, Any], service: str | None, width: int, place: str = "") -> Iterator[Text]:
     """The whole screen; `place` holds the options that lead to this proxy. Raises CommandError: no such service."""
     services = _chosen(said, service)["services"]
+    yield from killed(said)
     yield from processes_down(said)
+    yield from workers_suspended(said)
     for number, one in enumerate(services):
         if number:
             yield Text()

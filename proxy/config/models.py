@@ -151,6 +151,19 @@ class Judge(Table):
 
     queue: Size = 8 * MIB
     """Bytes of pairs on their way to it; above it pairs are dropped as `judge_full`."""
+    stall: Timeout = 0.25
+    """CPU time one pair may take, and eight times as long by the clock; then the judge is killed, and the pair dropped
+    as `judge_killed`, or by the clock, unless a rule is blamed, as `judge_lost`."""
+
+
+class Shed(Table):
+    """What makes a worker mirror nothing for a while, so that clients keep all there is of it."""
+
+    loop_lag: Timeout = 0.05
+    """How late its clock may be; over it copies are dropped as `shed`, until it was under 20 ms for a second."""
+    memory: Size = 0
+    """Its memory limit, beside those of its control groups and resource limits; 0 means those alone. At 80 % of the
+    nearest copies are dropped as `shed`, at 95 % of one that fewer clients relieve requests are answered 503."""
 
 
 class Admin(Table):
@@ -278,6 +291,19 @@ class Backend(Table):
         return (self.tls.server_name or self.url.host).strip("[]")
 
 
+class Breaker(Table):
+    """When to stop asking a mirror target that gives no answers. A 5xx is an answer."""
+
+    failures: Positive = 20
+    """Failures within `window` that open it; then copies are dropped as `breaker_open`."""
+    window: Timeout = 10 * SECONDS
+    """The time they are counted over."""
+    open: Timeout = 30 * SECONDS
+    """How long nothing is sent, before single copies probe the target, at most one a second."""
+    probes: Positive = 5
+    """Probes answered in a row that close it; one that is not opens it anew."""
+
+
 class MirrorHeaders(Table):
     """Fields of the mirrored copy."""
 
@@ -306,6 +332,9 @@ class Mirror(Table):
     """After the copy was sent or the client was answered, whichever is later."""
     lifetime: Timeout = 60 * SECONDS
     """Hard end of a copy, from its start."""
+    warm_up: Duration = 60 * SECONDS
+    """What is compared within this time from the start of mirroring feeds no evidence: one of the two may be cold."""
+    breaker: Breaker = Breaker()
     headers: MirrorHeaders = MirrorHeaders()
 
 
@@ -418,6 +447,7 @@ class Settings(Table):
     mirror_budget: Size = 64 * MIB
     """All bytes held for mirrors and pairs, per worker."""
     judge: Judge = Judge()
+    shed: Shed = Shed()
     forwarded: Forwarded = Forwarded()
     errors: Errors = Errors()
     default_service: str | None = None

@@ -12,6 +12,7 @@ from proxy.core.families import (
     BACKEND_DURATION,
     BACKEND_FAILURES,
     BACKEND_REQUESTS,
+    BREAKER_OPEN,
     COMPARISON_DURATION,
     COMPARISONS,
     DELTA,
@@ -26,6 +27,9 @@ from proxy.core.families import (
     REFUSED,
     REQUEST_DURATION,
     REQUESTS,
+    START_SKEW,
+    WARM_UP_COMPARISONS,
+    WARM_UP_REQUESTS,
     Family,
     Kind,
 )
@@ -40,9 +44,9 @@ OURSELVES = "proxy"
 """The backend label of our own answers."""
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 # The enums are the published label sets; a reason that nothing in this version can give has no series at 0.
-_NOT_GIVEN_YET = frozenset({MirrorResult.EXCLUDED, Drop.BREAKER_OPEN, Drop.JUDGE_KILLED, Drop.SHED})
+_NOT_GIVEN_YET = frozenset({MirrorResult.EXCLUDED})
 _MIRROR_RESULTS = tuple(str(result) for result in MirrorResult if result not in _NOT_GIVEN_YET)
-_DROPS = tuple(str(reason) for reason in Drop if reason not in _NOT_GIVEN_YET)
+_DROPS = tuple(map(str, Drop))
 
 
 def endpoints(service: Service) -> tuple[str, ...]:
@@ -58,6 +62,7 @@ def known(settings: Settings) -> Tally:
     tally.gauge(MIRROR_BYTES, (), 0.0)
     for name, service in settings.services.items():
         tally.gauge(MIRROR_IN_FLIGHT, (name,), 0.0)
+        tally.gauge(BREAKER_OPEN, (name, service.candidate.version), 0.0)
         for family, label_sets in _of_service(name, service):
             for labels in label_sets:
                 if family.kind is Kind.SKETCH:
@@ -72,16 +77,19 @@ def _of_service(name: str, service: Service) -> Iterable[tuple[Family, Iterable[
     answering = (service.primary.version, OURSELVES)
     sides = ((service.primary.version, "primary", "serve"), (service.candidate.version, "candidate", "mirror"))
     one = (name,)
-    yield REQUESTS, product(one, each, answering, (*_CLASSES, "aborted"))
+    for requests in (REQUESTS, WARM_UP_REQUESTS):
+        yield requests, product(one, each, answering, (*_CLASSES, "aborted"))
     yield REQUEST_DURATION, product(one, each, answering)
     yield BACKEND_REQUESTS, ((name, e, *side, code) for e in each for side in sides for code in (*_CLASSES, "error"))
     yield BACKEND_DURATION, ((name, e, *side) for e in each for side in sides)
     yield BACKEND_FAILURES, ((name, *side, kind) for side in sides for kind in map(str, FailureKind))
     yield ADDED_LATENCY, [one]
     yield PROTECTED_NOMINATIONS, [one]
+    yield START_SKEW, [one]
     yield MIRRORS, product(one, each, _MIRROR_RESULTS)
     yield DROPPED, product(one, _DROPS)
-    yield COMPARISONS, product(one, each, map(str, Verdict))
+    for comparisons in (COMPARISONS, WARM_UP_COMPARISONS):
+        yield comparisons, product(one, each, map(str, Verdict))
     yield COMPARISON_DURATION, [one]
     yield DIFFERENCES, product(one, each, map(str, DifferenceKind))
     yield DELTA, product(one, each)

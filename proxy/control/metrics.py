@@ -16,14 +16,15 @@ from proxy.control.evidence_store import Published
 from proxy.control.label_sets import bounded, endpoints
 from proxy.control.reload import Reading
 from proxy.core.evidence import agreement
-from proxy.core.families import DELTA, FAMILIES, LATENCY_RATIO, Family, Kind
+from proxy.core.families import DELTA, FAMILIES, LATENCY_RATIO, START_SKEW, Family, Kind
 from proxy.core.sketch import Sketch
 from proxy.core.tally import Tally
 
 SECONDS_EDGES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2, 2.5, 5, 7.5, 10)
 DELTA_EDGES = (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 RATIO_EDGES = (0.25, 0.5, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 4)
-_EDGES = {DELTA.name: DELTA_EDGES, LATENCY_RATIO.name: RATIO_EDGES}
+SKEW_EDGES = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 1e-2, 0.1, 1)
+_EDGES = {DELTA.name: DELTA_EDGES, LATENCY_RATIO.name: RATIO_EDGES, START_SKEW.name: SKEW_EDGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Exposition(Collector):
     modes: dict[str, Mode]
     reading: Reading
     build: Build
+    is_killed: bool = False
+    was_lost: bool = False
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text and its content type, in the format that `accept` asks for."""
@@ -58,6 +61,14 @@ class Exposition(Collector):
                 yield _metric(family, tally)
         yield from self._ratios()
         yield self._modes()
+        yield GaugeMetricFamily(
+            "shadow_kill_switch", "1 while the kill switch is pulled: nothing is mirrored.", float(self.is_killed)
+        )
+        yield GaugeMetricFamily(
+            "shadow_state_lost",
+            "1 while control runs that found the state file unreadable: modes are primary, counts began at 0.",
+            float(self.was_lost),
+        )
         up = GaugeMetricFamily(
             "shadow_process_up", "The supervisor's view: 1 while the process runs.", labels=["process"]
         )

@@ -30,6 +30,7 @@ from proxy.control.api.call import Control
 from proxy.control.api.front import Front
 from proxy.control.database import Database, StateError, open_database
 from proxy.control.evidence_store import EvidenceStore
+from proxy.control.kill_switch import KillSwitchWatch
 from proxy.control.links import Link, Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
@@ -55,6 +56,7 @@ class ControlProcess:
         self._boot = boot
         self._database = database
         self._state = State(database, boot.run)
+        self._kill_switch = KillSwitchWatch(boot.kill_switch, self._state)
         self._stop = asyncio.Event()
         self._ends_at = inf
         self._evidence = EvidenceStore(database, settings, boot.run, Path(boot.runtime_dir) / PROCESSES_FILE)
@@ -73,14 +75,15 @@ class ControlProcess:
         unix = await loop.create_unix_server(lambda: Link(self._links), sock=_inherited(self._boot, "control"))
         admin = await self._open_admin_port()
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        warning = asyncio.create_task(self._readiness.warn_of_backends())
+        beside = [loop.create_task(self._readiness.warn_of_backends()), loop.create_task(self._watch_kill_switch())]
         self._boot.announce_ready()
-        current = self._snapshots.current
+        current = self._kill_switch.in_force(self._snapshots.current)
         log.info("control is up", snapshot=current.version, modes=_shown(current))
         try:
             await self._keep_evidence()
         finally:
-            warning.cancel()
+            for task in beside:
+                task.cancel()
             await self._drain(unix, admin)
 
     def _reload(self) -> None:
@@ -136,7 +139,14 @@ class ControlProcess:
         loopback = ip_address(listener.getsockname()[0]).is_loopback
         build = Build(_version(), platform.python_version(), time.time())
         control = Control(
-            self._snapshots, self._state, self._evidence, self._links, self._readiness, self._reloader, build
+            self._snapshots,
+            self._state,
+            self._evidence,
+            self._links,
+            self._readiness,
+            self._reloader,
+            self._kill_switch,
+            build,
         )
         front = Front(control, self._token(), loopback=loopback)
         return await server.start(front.answer, listener)
@@ -147,6 +157,12 @@ class ControlProcess:
         except TokenError as wrong:
             log.error("no token is accepted: nothing can be changed", why=str(wrong))  # noqa: TRY400  said all
             return Token(None)
+
+    async def _watch_kill_switch(self) -> None:
+        """Beside the storing of evidence, which a disk may hold up."""
+        while True:
+            self._kill_switch.look()
+            await asyncio.sleep(REFRESH_S)
 
     async def _keep_evidence(self) -> None:
         while not self._stop.is_set():
@@ -160,7 +176,7 @@ class ControlProcess:
         with suppress(StateError):  # said where it happened; what is owed stays owed
             await self._evidence.refresh()
             await self._snapshots.settle()
-            await self._state.settle_refusals()
+            await self._state.settle_owed()
 
     async def _drain(self, unix: asyncio.Server, admin: web.ServerRunner) -> None:
         unix.close()

@@ -246,5 +246,5 @@ class Snapshots:
 
 
 def is_raise(before: ServiceState, after: ServiceState) -> bool:
-    """Whether a change trusts the candidate more: a bolder mode, or a kill switch released."""
+    """Whether a change trusts the candidate more: a bolder mode, or no latch any more."""
     return is_bolder(after.mode, before.mode) or (after.mode == before.mode and before.latched and not after.latched)

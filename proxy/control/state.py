@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ Row = tuple[float | str, ...]
 _VERSION = "snapshot"
 _READING = "reading"
 _MOST_OWED = 1000
-"""Audit rows held while the disk refuses."""
+"""Audit rows held while the disk refuses, beyond which refusals have none; what came about always has its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class ServiceState:
 
     Attributes:
         mode: who answers.
-        latched: the kill switch was used; mode is `primary` until somebody says otherwise.
+        latched: somebody asked for no candidate at all; mode is `primary` until somebody says otherwise.
     """
 
     mode: Mode
@@ -93,7 +92,12 @@ class State:
     def __init__(self, database: Database, run: str) -> None:
         self._database = database
         self._run = run
-        self._owed: deque[Row] = deque(maxlen=_MOST_OWED)
+        self._owed: list[Row] = []
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether this file was begun at this start, in place of one that could not be read."""
+        return self._database.put_aside is not None
 
     def boot(self) -> Stored:
         """What was stored. A stored mode this version does not know counts as `primary`."""
@@ -166,13 +170,28 @@ class State:
 
         return await self._database.write(work, durable=True)
 
+    def owe(self, asked: Asked, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """The audit row of what came about without us; it is appended when what is owed is settled."""
+        ends = (orjson.dumps(end).decode() for end in (before, after))
+        self._owed.append((time.time(), asked.who, asked.peer, asked.route, "", *ends, "applied", asked.reason))
+
+    def newest(self, route: str) -> dict[str, Any]:
+        """What came about by the newest audit row of this route; empty if there is none."""
+        found = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT after FROM audit WHERE route = ? ORDER BY id DESC LIMIT 1", (route,)
+            ).fetchone()
+        )
+        return {} if found is None else dict(orjson.loads(found[0]))
+
     async def refuse(self, asked: Asked, service: str, why: str) -> None:
         """Append the audit row of an attempt that did not succeed; what the disk refuses now is owed."""
         row = (time.time(), asked.who, asked.peer, asked.route, service, "{}", "{}", why, asked.reason)
-        self._owed.append(row)
-        await self.settle_refusals()
+        if len(self._owed) < _MOST_OWED:
+            self._owed.append(row)
+        await self.settle_owed()
 
-    async def settle_refusals(self) -> None:
+    async def settle_owed(self) -> None:
         """Append the audit rows that are owed."""
         rows = list(self._owed)
         if not rows:
@@ -181,7 +200,7 @@ class State:
         try:
             await self._database.write(lambda connection: _insert_all(connection, rows), durable=False)
         except StateError:
-            self._owed.extendleft(reversed(rows))
+            self._owed[:0] = rows
             raise
 
     async def audit(self, limit: int, before: int | None) -> list[dict[str, Any]]:

@@ -11,26 +11,52 @@ from proxy.control.label_sets import OURSELVES
 from proxy.control.processes import Processes
 from proxy.control.reload import Reading
 from proxy.core.evidence import agreement
-from proxy.core.families import BACKEND_DURATION, COMPARISONS, DIFFERENCE_PATHS, DIFFERENCES, DROPPED, MIRRORS, REQUESTS
+from proxy.core.families import (
+    BACKEND_DURATION,
+    BREAKER_OPENED_AT,
+    COMPARISONS,
+    DIFFERENCE_PATHS,
+    DIFFERENCES,
+    DROPPED,
+    ENDPOINT_QUARANTINED,
+    MIRRORING_SUSPENDED,
+    MIRRORS,
+    REQUESTS,
+    RULE_QUARANTINED,
+    WARM_UP_COMPARISONS,
+    WARM_UP_LEFT,
+)
 from proxy.core.reasons import MirrorResult
 from proxy.core.sketch import Sketch
 from proxy.core.tally import Tally
+from proxy.ipc.kill_switch import Pulled
 from proxy.ipc.messages import Snapshot
 
 TOP = 5
 _QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
-def status(snapshot: Snapshot, published: Published, version: str, uptime: float, refused_peers: int) -> dict[str, Any]:
+def status(
+    snapshot: Snapshot,
+    published: Published,
+    version: str,
+    uptime: float,
+    refused_peers: int,
+    *,
+    pulled: Pulled | None = None,
+) -> dict[str, Any]:
     """The whole answer; `uptime` in seconds."""
+    tally = published.tally
     return {
         "version": version,
         "snapshot": snapshot.version,
         "fleet": "single",
         "uptime_s": round(uptime, 1),
         "processes": process_rows(published.processes),
+        "suspended": _suspended(tally),
         "refused_peers": refused_peers,
-        "services": [service_status(name, snapshot, published.tally) for name in snapshot.settings.services],
+        "kill_switch": None if pulled is None else asdict(pulled),
+        "services": [service_status(name, snapshot, tally, pulled) for name in snapshot.settings.services],
     }
 
 
@@ -41,7 +67,7 @@ def configuration(snapshot: Snapshot, last: Reading) -> dict[str, Any]:
     """
     return {
         "snapshot": snapshot.configuration,
-        "read_at": datetime.fromtimestamp(last.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "read_at": _moment(last.at, "milliseconds"),
         "in_force": last.is_successful,
         "refusal": last.refusal or None,
         "errors": last.errors,
@@ -49,19 +75,25 @@ def configuration(snapshot: Snapshot, last: Reading) -> dict[str, Any]:
     }
 
 
+def _moment(at: float, precision: str) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
 def process_rows(processes: Processes) -> list[dict[str, Any]]:
     """The supervisor's view, as JSON rows."""
     return [asdict(member) for member in processes.members]
 
 
-def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any]:
+def service_status(name: str, snapshot: Snapshot, tally: Tally, pulled: Pulled | None = None) -> dict[str, Any]:
     """One service. Ratios are shares of 1 and durations seconds; either is null without data.
 
     `client_errors` counts what clients got that no working primary says: answers of the proxy itself, and 5xx.
+    `compared` and the ratios leave out what belongs to a warm-up, which `warm_up` counts; all else has it in.
     """
     service = snapshot.settings.services[name]
     mode = snapshot.modes[name]
     found = agreement(tally, service=name)
+    requests = tally.total(REQUESTS, service=name)
     results = tally.by(MIRRORS, "result", service=name)
     mirrored = results.pop(MirrorResult.MIRRORED, 0)
     failed_by = tally.by(REQUESTS, "backend", service=name, code="5xx")
@@ -70,7 +102,7 @@ def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any
         "service": name,
         "mode": mode,
         "answers": {service.primary.version: 1.0, service.candidate.version: 0.0},
-        "requests": found.requests,
+        "requests": requests,
         "client_errors": {
             "proxy": tally.total(REQUESTS, service=name, backend=OURSELVES),
             "5xx": sum(failed_by.values()) - failed_by.get(OURSELVES, 0),  # of primaries of earlier versions too
@@ -80,16 +112,50 @@ def service_status(name: str, snapshot: Snapshot, tally: Tally) -> dict[str, Any
         "interval": found.interval,
         "agreement_raw": found.raw,
         "coverage": found.coverage,
+        "warm_up": _warm_up(name, tally),
         "mirrored": mirrored,
         "not_mirrored": results,
         "dropped": sum(dropped_by.values()),
         "dropped_by": dropped_by,
+        "breaker_open": _breaker(name, tally),
+        "quarantined": _quarantined(name, tally),
         "verdicts": tally.by(COMPARISONS, "verdict", service=name),
         "differences": tally.by(DIFFERENCES, "kind", service=name),
         "top": _top(name, tally),
         "latency": {side: _latency(name, side, tally) for side in ("primary", "candidate")},
-        "next": _next(name, service, mode, found.requests, snapshot.settings),
+        "next": pulled.release if pulled else _next(name, service, mode, requests, snapshot.settings),
     }
+
+
+def _quarantined(service: str, tally: Tally) -> dict[str, dict[str, int]]:
+    """What judges no longer compare, because they kept dying of it, and how many of them."""
+    return {
+        names: {
+            name: round(judges)
+            for (owner, name), judges in sorted(tally.gauges.get(family.name, {}).items())
+            if owner == service
+        }
+        for names, family in (("rules", RULE_QUARANTINED), ("endpoints", ENDPOINT_QUARANTINED))
+    }
+
+
+def _warm_up(service: str, tally: Tally) -> dict[str, Any]:
+    """How long the last worker still warms up, and those of the verdicts that are therefore no evidence."""
+    left = [left for (owner, _), left in tally.gauges.get(WARM_UP_LEFT.name, {}).items() if owner == service]
+    verdicts = tally.by(WARM_UP_COMPARISONS, "verdict", service=service)
+    return {"left_s": round(max(left, default=0.0), 1), "verdicts": verdicts}
+
+
+def _suspended(tally: Tally) -> list[dict[str, str]]:
+    """The workers that start no copies, and what they lack."""
+    causes = tally.gauges.get(MIRRORING_SUSPENDED.name, {})
+    return [{"process": process, "cause": cause} for (process, cause), holds in sorted(causes.items()) if holds]
+
+
+def _breaker(service: str, tally: Tally) -> dict[str, Any] | None:
+    """How many workers have paused copies to the candidate, and since when the first of them; None if none has."""
+    opened = [at for (owner, *_), at in tally.gauges.get(BREAKER_OPENED_AT.name, {}).items() if owner == service]
+    return {"workers": len(opened), "since": _moment(min(opened), "seconds")} if opened else None
 
 
 def _top(service: str, tally: Tally) -> list[dict[str, Any]]:

@@ -69,6 +69,16 @@ MIRRORS = _counter(
 )
 DROPPED = _counter("shadow_dropped", "service reason", "Mirrored requests that end without a verdict.")
 COMPARISONS = _counter("shadow_comparisons", "service endpoint verdict", "Compared exchanges by verdict.")
+WARM_UP_REQUESTS = _counter(
+    "shadow_warm_up_requests",
+    " ".join(REQUESTS.labels),
+    "Those of shadow_requests that began while one side may have been cold: no evidence.",
+)
+WARM_UP_COMPARISONS = _counter(
+    "shadow_warm_up_comparisons",
+    " ".join(COMPARISONS.labels),
+    "Those of shadow_comparisons on such requests.",
+)
 COMPARISON_DURATION = _sketch("shadow_comparison_duration_seconds", "service", "Judge time per pair.")
 DIFFERENCES = _counter("shadow_differences", "service endpoint kind", "Differences found, by kind.")
 DELTA = _sketch("shadow_prediction_delta_ratio", "service endpoint", "Relative delta of numeric leaves, zero included.")
@@ -78,10 +88,29 @@ PROTECTED_NOMINATIONS = _counter(
     "service",
     "Protected names that a Connection field asked to remove; such fields are forwarded.",
 )
+START_SKEW = _sketch(
+    "shadow_mirror_start_skew_seconds",
+    "service",
+    "Between the served request and its copy being fully sent, whichever came first.",
+)
 LOOP_LAG = _sketch("shadow_event_loop_lag_seconds", "process", "Late timer wake-ups.")
+RULE_QUARANTINED = _gauge(
+    "shadow_rule_quarantined", "service rule", "Judges that no longer apply it, after three that died of it."
+)
+ENDPOINT_QUARANTINED = _gauge(
+    "shadow_endpoint_quarantined",
+    "service endpoint",
+    "Judges that no longer compare its pairs, after three that died of them.",
+)
 MIRROR_IN_FLIGHT = _gauge("shadow_mirror_in_flight", "service", "Copies under way.")
 MIRROR_BYTES = _gauge("shadow_mirror_bytes", "", "Bytes held for mirrors and pairs.")
 MIRROR_BYTES_LIMIT = _gauge("shadow_mirror_bytes_limit", "", "The budget those bytes are held against.")
+BREAKER_OPEN = _gauge("shadow_breaker_open", "service backend", "Workers that have paused copies to it.")
+MIRRORING_SUSPENDED = _gauge(
+    "shadow_mirroring_suspended", "process cause", "1 while this worker starts no copies, by what it lacks."
+)
+MEMORY = _gauge("shadow_memory_bytes", "process", "Bytes that count against the memory limit that is nearest.")
+MEMORY_LIMIT = _gauge("shadow_memory_bytes_limit", "process", "That limit; absent where there is none.")
 
 PAIRS_OFFERED = _counter("pairs_offered", "service judge", "Pairs handed to one incarnation of a judge.")
 PAIRS_JUDGED = _counter(
@@ -89,6 +118,10 @@ PAIRS_JUDGED = _counter(
     "service endpoint backend code worker",
     "Verdicts on the pairs of one incarnation of a worker, by how its client request ended.",
 )
+PAIRS_KILLED = _counter("pairs_killed", "service worker judge", "The pair that an incarnation of a judge died of.")
+BREAKER_OPENED_AT = _gauge("breaker_opened_at", "service backend process", "Unix seconds.")
+WARM_UP_JUDGED = _counter("warm_up_pairs_judged", " ".join(PAIRS_JUDGED.labels), "The same, as `pairs_judged`.")
+WARM_UP_LEFT = _gauge("warm_up_left_seconds", "service process", "How long this worker still warms up.")
 GREETINGS = _counter("greetings", "process worker", "Incarnations of a worker whose pairs a judge was to get.")
 DIFFERENCE_PATHS = _counter(
     "difference_paths",
@@ -109,17 +142,30 @@ FAMILIES = {
         MIRRORS,
         DROPPED,
         COMPARISONS,
+        WARM_UP_REQUESTS,
+        WARM_UP_COMPARISONS,
         COMPARISON_DURATION,
         DIFFERENCES,
         DELTA,
         LATENCY_RATIO,
         PROTECTED_NOMINATIONS,
+        START_SKEW,
         LOOP_LAG,
+        RULE_QUARANTINED,
+        ENDPOINT_QUARANTINED,
         MIRROR_IN_FLIGHT,
         MIRROR_BYTES,
         MIRROR_BYTES_LIMIT,
+        BREAKER_OPEN,
+        MIRRORING_SUSPENDED,
+        MEMORY,
+        MEMORY_LIMIT,
         PAIRS_OFFERED,
         PAIRS_JUDGED,
+        PAIRS_KILLED,
+        WARM_UP_JUDGED,
+        WARM_UP_LEFT,
+        BREAKER_OPENED_AT,
         GREETINGS,
         DIFFERENCE_PATHS,
     )

@@ -8,7 +8,7 @@ Cause → FailureKind         what happened → how it is counted
 ├─ truncated                body cut after the head   truncated
 ├─ protocol, response_head, interim                   protocol
 ├─ first_byte_timeout, response_idle, total_timeout, deadline    timeout
-└─ pool_full, pool_wait, tunnels · internal           pool · internal: ours, never held against a backend
+└─ pool_full, pool_wait, tunnels, overloaded · internal    pool · internal: ours, never held against a backend
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ class Cause(StrEnum):
     POOL_FULL = "pool_full"
     POOL_WAIT = "pool_wait"
     TUNNELS = "tunnels"
+    OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
 
@@ -61,6 +62,7 @@ _KINDS: Final = {
     Cause.POOL_FULL: FailureKind.POOL,
     Cause.POOL_WAIT: FailureKind.POOL,
     Cause.TUNNELS: FailureKind.POOL,
+    Cause.OVERLOADED: FailureKind.POOL,
     Cause.INTERNAL: FailureKind.INTERNAL,
 }
 

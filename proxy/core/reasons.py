@@ -4,6 +4,7 @@ MirrorResult   why a request was, or by policy was not, mirrored     shadow_mirr
 Drop           why a mirrored request has no verdict                 shadow_dropped_total{reason}
 Refused        why bytes were refused before a service was known     shadow_refused_requests_total{reason}
 FailureKind    how a backend failed to answer                        shadow_backend_failures_total{kind}
+Suspension     why a worker starts no copies for now                 shadow_mirroring_suspended{cause}
 """
 
 from enum import StrEnum
@@ -64,6 +65,7 @@ class Refused(StrEnum):
     NO_SERVICE = "no_service"
     CONNECT = "connect"
     TRACE = "trace"
+    OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
 
@@ -79,3 +81,12 @@ class FailureKind(StrEnum):
     PROTOCOL = "protocol"
     POOL = "pool"
     INTERNAL = "internal"
+
+
+class Suspension(StrEnum):
+    """What this worker lacks, so that it mirrors nothing: time, memory, descriptors, or trust in its own code."""
+
+    LAG = "lag"
+    MEMORY = "memory"
+    FILES = "files"
+    BUGS = "bugs"

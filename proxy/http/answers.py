@@ -32,11 +32,13 @@ _STATUSES: dict[Cause, tuple[int, str]] = {
     Cause.POOL_FULL: (503, "connection_limit_reached"),
     Cause.POOL_WAIT: (503, "connection_limit_reached"),
     Cause.TUNNELS: (503, "connection_limit_reached"),
+    Cause.OVERLOADED: (503, "connection_limit_reached"),
     Cause.INTERNAL: (500, "proxy_internal_error"),
 }
 _REFUSED_AS: Final = {
     Refused.LOOP: "proxy_loop_detected",
     Refused.NO_SERVICE: "destination_not_found",
+    Refused.OVERLOADED: "connection_limit_reached",
     Refused.INTERNAL: "proxy_internal_error",
 }
 _TITLES: Final = {413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large"}

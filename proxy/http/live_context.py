@@ -17,8 +17,10 @@ import structlog
 
 from proxy.config.certificates import CertificateError, backend_context, files_of
 from proxy.config.models import BackendTls
+from proxy.config.sparse_log import SparseLog
 
 LOOK_S: Final = 60.0
+LOG_EVERY_S: Final = 1.0
 _State = tuple[tuple[int, int, int], ...]
 
 
@@ -43,6 +45,7 @@ class LiveContext:
         self._state: _State = ()
         self._looking: asyncio.Future[None] | None = None
         self._looked_at = -LOOK_S
+        self._failures = SparseLog(LOG_EVERY_S)  # without a context, each handshake looks
 
     @property
     def current(self) -> ssl.SSLContext:
@@ -97,7 +100,7 @@ class LiveContext:
             self._context = self._last_good()
         kept = self._context is not None
         bug = None if isinstance(wrong, CertificateError) else wrong
-        structlog.get_logger().error("certificate_not_used", why=str(wrong), kept=kept, exc_info=bug)
+        self._failures.say("error", "certificate_not_used", why=str(wrong), kept=kept, exc_info=bug)
         if not kept:
             raise wrong
 

@@ -24,14 +24,11 @@ class ResetWatch:
     def watch(self, transport: asyncio.Transport, when_reset: Callable[[], None]) -> None:
         """Call back, once, when the peer resets this connection; until `forget`, which must follow."""
         sock = transport.get_extra_info("socket")
-        if sock is None or transport in self._descriptors:
+        descriptor = -1 if sock is None else sock.fileno()
+        if descriptor < 0 or transport in self._descriptors:
             return
-        if self._epoll is None:
-            self._epoll = select.epoll()
-            asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._report)
-        descriptor = sock.fileno()
-        with contextlib.suppress(OSError):  # closed already, or no room for it: it is noticed when reading goes on
-            self._epoll.register(descriptor, 0)
+        with contextlib.suppress(OSError):  # no room for it: a reset is noticed when reading goes on
+            self._poll_set().register(descriptor, 0)
             self._descriptors[transport] = descriptor
             self._watched[descriptor] = transport, when_reset
 
@@ -45,6 +42,13 @@ class ResetWatch:
         assert self._epoll is not None
         with contextlib.suppress(OSError):  # closed, and so out of the set
             self._epoll.unregister(descriptor)
+
+    def _poll_set(self) -> select.epoll:
+        if self._epoll is None:
+            poll_set = select.epoll()
+            asyncio.get_running_loop().add_reader(poll_set.fileno(), self._report)
+            self._epoll = poll_set
+        return self._epoll
 
     def _report(self) -> None:
         assert self._epoll is not None

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.config.certificates import CertificateError
 from proxy.config.models import Limits
@@ -18,10 +18,14 @@ from proxy.config.units import Origin
 from proxy.core.message import Cause, Failure
 from proxy.http.backend_connection import BackendConnection
 from proxy.http.live_context import LiveContext
+from proxy.http.open_files import OpenFiles
 from proxy.http.pool import Advice, BackendPool
 from proxy.http.tls import DialledTls
 from proxy.http.turn import Lane, Turn
 
+_TRIES_FOR_A_SOCKET: Final = 3
+ROOM_S: Final = 0.01
+"""In which connections that were told to end have let go of their descriptors."""
 _Target = tuple[socket.AddressFamily, "tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]"]
 
 
@@ -68,10 +72,11 @@ class Upstream:
     executor: Executor
     turn: Turn
     lane: Lane
+    files: OpenFiles
     tls: LiveContext | None = None
     server_name: str = ""
     connections: set[BackendConnection] = field(default_factory=set)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: dict[asyncio.Task[None], Waiter] = field(default_factory=dict)
     _resolved: list[_Target] = field(default_factory=list)
     _resolved_until: float = 0.0
     _closing: bool = False
@@ -129,9 +134,27 @@ class Upstream:
     def retire(self) -> None:
         """Lend no connection a second time: unused ones end now, the others when they are given back."""
         self._closing = True
+        self.close_unused()
+
+    def close_unused(self) -> int:
+        """Close the connections nobody uses; how many there were."""
         unused_ones, self.pool.idle = self.pool.idle, []
         for unused in unused_ones:
             unused.close()
+        return len(unused_ones)
+
+    def stop_dialling(self) -> int:
+        """Give up every connection that is being opened, for want of room; how many there were.
+
+        Not one that itself has found that there is none: it ends with that.
+        """
+        own = asyncio.current_task()
+        others = [(task, waiter) for task, waiter in self._tasks.items() if task is not own]
+        for task, waiter in others:
+            task.cancel()
+            if not waiter.is_gone:
+                waiter.not_connected(Failure(Cause.OVERLOADED))
+        return len(others)
 
     def abort(self) -> None:
         """End everything, attempts to connect included."""
@@ -157,8 +180,13 @@ class Upstream:
 
     def _open_for(self, waiter: Waiter) -> None:
         task = asyncio.get_running_loop().create_task(self._open(waiter))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = waiter
+        task.add_done_callback(self._dialled)
+
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if task.cancelled():  # maybe before its first step, so nothing in it could count this
+            self.pool.gone(None)
 
     async def _open(self, waiter: Waiter) -> None:
         dialled: BackendConnection | Failure = Failure(Cause.INTERNAL)
@@ -166,10 +194,8 @@ class Upstream:
             dialled = await self._dial()
         except Exception as bug:  # noqa: BLE001  a waiter that heard nothing would wait for ever
             asyncio.get_running_loop().call_exception_handler({"message": "dialling", "exception": bug})
-        finally:
-            if isinstance(dialled, Failure):
-                self.pool.gone(None)
         if isinstance(dialled, Failure):
+            self.pool.gone(None)
             if not waiter.is_gone:
                 waiter.not_connected(dialled)
             self._open_for_next()
@@ -188,9 +214,11 @@ class Upstream:
         failure = Failure(Cause.CONNECT_REFUSED)
         for family, address in targets:
             try:
-                sock = socket.socket(family, socket.SOCK_STREAM)
-            except OSError:  # no descriptor left
-                return Failure(Cause.INTERNAL)
+                sock = await self._socket(family)
+            except OSError:  # a family that is not spoken here
+                continue
+            if sock is None:
+                return Failure(Cause.OVERLOADED)
             try:
                 sock.setblocking(False)  # noqa: FBT003  the socket API
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -208,6 +236,32 @@ class Upstream:
             else:
                 return await self._start(sock)
         return failure
+
+    async def _socket(self, family: socket.AddressFamily) -> socket.socket | None:
+        """None without a descriptor; whoever serves waits a moment for those that mirrors give up.
+
+        The first try costs them what they hardly need, the second copies under way.
+        """
+        sock = self._new_socket(family)
+        if self.lane is not Lane.MIRROR:
+            for _ in range(_TRIES_FOR_A_SOCKET - 1):
+                if sock is not None:
+                    break
+                await asyncio.sleep(ROOM_S)
+                sock = self._new_socket(family)
+        return sock
+
+    def _new_socket(self, family: socket.AddressFamily) -> socket.socket | None:
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            if not self.files.refused(error):
+                raise
+            return None
+        if not self.files.opened(sock.fileno()) and self.lane is Lane.MIRROR:
+            sock.close()
+            return None
+        return sock
 
     async def _start(self, sock: socket.socket) -> BackendConnection | Failure:
         connection = BackendConnection(self)
@@ -258,8 +312,13 @@ class Upstream:
                 found = await loop.run_in_executor(self.executor, _look_up, host, port)
         except TimeoutError:
             return self._resolved or Failure(Cause.RESOLVE_TIMEOUT)
-        except (OSError, UnicodeError):
+        except UnicodeError:
             return Failure(Cause.RESOLVE)
+        except OSError:  # also without a descriptor to ask with, and then it does not say so
+            if self.files.has_room():
+                return Failure(Cause.RESOLVE)
+            self.files.ran_out()
+            return self._resolved or Failure(Cause.OVERLOADED)
         self._resolved, self._resolved_until = found, monotonic() + self.timeouts.dns_ttl
         return found
 

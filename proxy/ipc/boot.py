@@ -16,6 +16,8 @@ from typing import Literal
 
 from proxy.config.logs import configure
 from proxy.config.models import Settings
+from proxy.core.quarantine import Kill, Suspect
+from proxy.ipc.kill_switch import KillSwitch
 
 CONTROL_SOCKET = "control.sock"
 SETTINGS_FILE = "settings.json"
@@ -30,16 +32,17 @@ class Boot:
 
     Attributes:
         process: its name: `control`, `worker-0`, `judge-0`…
-        incarnation: differs at every start of any process; of two of the same process the older one sorts first.
+        incarnation: its name, a colon, and what differs at every start; of two of a process the older one sorts first.
         run: differs at every start of the supervisor.
         instance: the proxy's name in Via, one per state directory.
         runtime_dir: sockets, `settings.json`, `sources.json`, `processes.json`; gone when the supervisor ends.
         state_dir: what outlives it: modes, evidence, audit log, token.
         fds: inherited descriptors by purpose. All: `alive` (a pipe that ends with the supervisor), `ready` (a
-            pipe to say that this process is at work, and what it has done).
+            pipe to say that this process is at work, and what it has done), `killed` (the kill switch's memory).
             Control: `admin` (TCP listener), `control` (Unix listener), `lock` (of the state directory).
             Worker: `listen` (TCP listener), `judge` (Unix listener its judge connects to).
         log_format: how to log; it stays as it was at the start.
+        kills: a judge's: what earlier ones of this name died of, oldest first.
     """
 
     process: str
@@ -50,6 +53,7 @@ class Boot:
     state_dir: str
     fds: dict[str, int]
     log_format: Literal["text", "json"] = "text"
+    kills: tuple[Kill, ...] = ()
 
     def encode(self) -> str:
         """The command line argument."""
@@ -58,7 +62,9 @@ class Boot:
     @classmethod
     def decode(cls, argument: str) -> "Boot":
         """The reverse of `encode`."""
-        return cls(**json.loads(argument))
+        told = json.loads(argument)
+        kills = tuple(Kill(**{**kill, "suspect": Suspect(**kill["suspect"])}) for kill in told.pop("kills"))
+        return cls(**told, kills=kills)
 
     @property
     def control_socket(self) -> str:
@@ -68,6 +74,16 @@ class Boot:
     def judge_socket(self, worker: str) -> str:
         """The path of the socket where a worker awaits its judge."""
         return f"{self.runtime_dir}/{worker}.sock"
+
+    @property
+    def whereabouts(self) -> Path:
+        """Where a judge keeps what it is at."""
+        return Path(self.runtime_dir) / f"{self.process}.at"
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """The one that workers obey, and control tells of."""
+        return KillSwitch(Path(self.state_dir), self.fds["killed"])
 
     def announce_ready(self) -> None:
         """Tell the supervisor that this process is at work."""
@@ -99,13 +115,13 @@ def prepare_settings(runtime_dir: Path, settings: Settings) -> Callable[[], None
 
 
 def enter(argument: str) -> Boot:
-    """What a process does first: know who it is, leave the terminal's signals to the supervisor, log.
+    """What a process does first: know who it is, leave people's signals to the supervisor, log.
 
     It leaves no core behind: what it holds in memory is other people's traffic.
     """
     boot = Boot.decode(argument)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     configure(boot.log_format, boot.process)
     return boot

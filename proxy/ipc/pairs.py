@@ -21,26 +21,46 @@ _MARK: Final = Struct("<IH")
 _WORKER, _SETTINGS = 0xFFFE, 0xFFFF
 _MARKED: Final = 0xFF  # their upper byte, which few services' index has
 
-_HEADER: Final = Struct("<IHHHHBBddIIII")
+_HEADER: Final = Struct("<IHHHHBB?ddIIII")
 _HEADER_END: Final = _HEADER.size
 _KINDS: Final = tuple(FailureKind)
 _KIND_INDEX: Final = {kind: index for index, kind in enumerate(_KINDS)}
 _CUT: Final = 0x80
 
 
-@dataclass(slots=True)
+# Of the two that every request makes, `__init__` is written out: compiled, the one of `dataclass` would not be.
+
+
+@dataclass(slots=True, init=False)
 class Side:
     """One side's outcome. `status` 0 means no answer came, for the reason `failure`.
 
-    `fields` are field lines joined by CRLF; `cut`: the capture cap cut the body; `duration` in seconds.
+    `fields` are field lines joined by CRLF; `cut`: the capture cap cut the body; `duration` in seconds, from the
+    request being sent to the last byte of the answer, 0 where it says nothing about the backend.
     """
 
     status: int
     duration: float
-    fields: bytes = b""
-    body: bytes = b""
-    cut: bool = False
-    failure: FailureKind | None = None
+    fields: bytes
+    body: bytes
+    cut: bool
+    failure: FailureKind | None
+
+    def __init__(  # noqa: PLR0917  as many as a side has
+        self,
+        status: int,
+        duration: float,
+        fields: bytes = b"",
+        body: bytes = b"",
+        cut: bool = False,  # noqa: FBT001, FBT002  as a field of a dataclass
+        failure: FailureKind | None = None,
+    ) -> None:
+        self.status = status
+        self.duration = duration
+        self.fields = fields
+        self.body = body
+        self.cut = cut
+        self.failure = failure
 
     @property
     def size(self) -> int:
@@ -63,18 +83,37 @@ class Told:
     settings: bytes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Pair:
-    """Both outcomes of an exchange."""
+    """Both outcomes of an exchange; one that `warms_up` is compared, and is no evidence."""
 
     snapshot: int
     service: int
     endpoint: int
     primary: Side
     candidate: Side
+    warms_up: bool
+
+    def __init__(  # noqa: PLR0917  as many as a pair has
+        self,
+        snapshot: int,
+        service: int,
+        endpoint: int,
+        primary: Side,
+        candidate: Side,
+        warms_up: bool = False,  # noqa: FBT001, FBT002  as a field of a dataclass
+    ) -> None:
+        self.snapshot = snapshot
+        self.service = service
+        self.endpoint = endpoint
+        self.primary = primary
+        self.candidate = candidate
+        self.warms_up = warms_up
 
 
-def encode_pair(snapshot: int, service: int, endpoint: int, primary: Side, candidate: Side) -> list[bytes]:
+def encode_pair(
+    snapshot: int, service: int, endpoint: int, primary: Side, candidate: Side, *, warms_up: bool = False
+) -> list[bytes]:
     """The pieces of a frame, in order; nothing is copied."""
     p_fields, p_body, c_fields, c_body = primary.fields, primary.body, candidate.fields, candidate.body
     sizes = len(p_fields), len(p_body), len(c_fields), len(c_body)
@@ -86,6 +125,7 @@ def encode_pair(snapshot: int, service: int, endpoint: int, primary: Side, candi
         candidate.status,
         _flags(primary),
         _flags(candidate),
+        warms_up,
         primary.duration,
         candidate.duration,
         *sizes,
@@ -136,6 +176,7 @@ def decode_pair(payload: bytes) -> Pair:
         c_status,
         p_flags,
         c_flags,
+        warms_up,
         p_duration,
         c_duration,
         p_fields,
@@ -158,6 +199,7 @@ def decode_pair(payload: bytes) -> Pair:
         Side(c_status, c_duration, payload[c_fields_at:c_body_at], payload[c_body_at:], c_flags == _CUT)
         if c_status
         else _unanswered(c_flags, c_duration),
+        warms_up,
     )
 
 

@@ -5,6 +5,8 @@ here needs an event loop: a judge does one thing at a time, and when it is kille
 worker and control reckon what was lost. Every report is cumulative, so a report that cannot be sent now is
 replaced by the next one.
 
+A pair that holds it is its end: see `watchdog`. It does not come back, since whoever dies takes its line with it.
+
 A line that says what it cannot ends this judge: its successor begins a new one, and what was on this one is
 reckoned like that of any judge that died.
 """
@@ -26,7 +28,9 @@ from proxy.ipc.boot import Boot, enter
 from proxy.ipc.frames import FrameError, FrameReader, frame
 from proxy.ipc.messages import Hello, encode
 from proxy.ipc.pairs import Greeting, Pair, decode_line
+from proxy.ipc.whereabouts import WhereaboutsFile
 from proxy.judge.verdict_loop import VerdictLoop
+from proxy.judge.watchdog import Watchdog
 
 REPORT_S = 1.0
 RETRY_S = 0.1
@@ -44,7 +48,8 @@ class Judge:
         self._worker_name = boot.process.replace("judge", "worker")
         self._worker_path = boot.judge_socket(self._worker_name)
         self._hello = frame(encode(Hello(boot.process, boot.incarnation, os.getpid())))
-        self._loop = VerdictLoop()
+        self._watchdog = Watchdog(WhereaboutsFile(boot.whereabouts, boot.incarnation))
+        self._loop = VerdictLoop(self._watchdog, boot.kills)
         self._selector = selectors.DefaultSelector()
         self._worker: socket.socket | None = None
         self._control: socket.socket | None = None
@@ -71,10 +76,10 @@ class Judge:
         """Work until told to end."""
         while not self._is_over():
             self._connect()
-            for key, _ in self._selector.select(self._wait()):
-                key.data()
             if monotonic() >= self._next_report:
                 self._report()
+            for key, _ in self._selector.select(self._wait()):
+                key.data()
         if self._control is not None:
             self._control.settimeout(LAST_WORDS_S)
         self._report()
@@ -96,6 +101,7 @@ class Judge:
             self._control = self._dial(self._boot.control_socket)
             self._unsent = b""
             if self._control is not None:
+                self._next_report = 0.0  # who begins says so: only then is it known what the one before took with it
                 self._selector.register(self._control, selectors.EVENT_READ, self._read_control)
 
     def _dial(self, path: str) -> socket.socket | None:
@@ -122,6 +128,7 @@ class Judge:
             self._hear(payload)
             if number % YIELD_EVERY == 0:
                 os.sched_yield()  # a batch is milliseconds of work, and a worker on this core waits for none
+        self._watchdog.rests()
         if not data:
             self._selector.unregister(worker)
             worker.close()
@@ -131,7 +138,10 @@ class Judge:
         said = decode_line(payload)
         if isinstance(said, Pair):
             self._loop.judge(said)
-        elif isinstance(said, Greeting):
+            return
+        self._watchdog.rests()
+        if isinstance(said, Greeting):
+            self._watchdog.serves(said.worker)
             self._loop.greet(self._worker_name, said.worker)
         else:
             self._loop.adopt(said.snapshot, Settings.model_validate_json(said.settings))

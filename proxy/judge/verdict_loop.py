@@ -3,6 +3,9 @@
 Settings come with the pairs and name the rules; counts are kept by service and endpoint, whatever the rules
 were, for as long as the judge lives. What was judged is also counted by worker: when one is killed, its last
 report is older than its last pairs, and these counts are what is left of them.
+
+A pair that warms up is compared and counted like any other, and once more apart, to be taken off where there is
+talk of evidence. What tolerances are chosen by, deltas and latency ratios, leaves it out.
 """
 
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from comparators import (
     Difference,
     EndpointSettings,
     Failure,
+    Guard,
     Kind,
     Path,
     Reason,
@@ -35,11 +39,17 @@ from proxy.core.families import (
     GREETINGS,
     LATENCY_RATIO,
     PAIRS_JUDGED,
+    WARM_UP_COMPARISONS,
+    WARM_UP_JUDGED,
 )
 from proxy.core.gathered import Gathered
+from proxy.core.quarantine import Kill
 from proxy.core.routing import OTHER
 from proxy.core.tally import Tally
 from proxy.ipc.pairs import SETTINGS_KEPT, Pair, Side
+from proxy.ipc.whereabouts import mark
+from proxy.judge.quarantine import Quarantine, endpoint_suspect
+from proxy.judge.watchdog import Watchdog
 
 Place = tuple[str, str]
 """Where exchanges differ and how: a normalised path and a kind."""
@@ -51,11 +61,15 @@ OTHER_PATH = "<other>"
 NO_ANSWER = "outcome"
 NOT_ANSWERED: Answered = ("proxy", "5xx")
 UNFINISHED = Comparison(Verdict.INCOMPARABLE, Reason.COMPARATOR_ERROR)
+QUARANTINED = Comparison(Verdict.INCOMPARABLE, Reason.QUARANTINED)
 
 
 @dataclass(slots=True)
 class EndpointVerdicts:
-    """What came of one endpoint's pairs. `judged` is by worker, then by who answered the client and how."""
+    """What came of one endpoint's pairs. `judged` is by worker, then by who answered the client and how.
+
+    `warm_up` and `warm_up_judged` are those of `verdicts` and `judged` that are no evidence.
+    """
 
     service: str
     name: str
@@ -65,12 +79,16 @@ class EndpointVerdicts:
     deltas: Gathered = field(default_factory=Gathered)
     ratio: Gathered = field(default_factory=Gathered)
     judged: dict[str, dict[Answered, int]] = field(default_factory=dict)
+    warm_up: dict[Verdict, int] = field(default_factory=dict)
+    warm_up_judged: dict[str, dict[Answered, int]] = field(default_factory=dict)
 
-    def count(self, comparison: Comparison) -> None:
+    def count(self, comparison: Comparison, *, warms_up: bool) -> None:
         """Count one comparison."""
         verdict = comparison.verdict
         self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
-        if comparison.deltas:
+        if warms_up:
+            self.warm_up[verdict] = self.warm_up.get(verdict, 0) + 1
+        elif comparison.deltas:
             self.deltas.add_all(comparison.deltas)
         if comparison.differences:
             for difference in comparison.differences:
@@ -95,24 +113,32 @@ class EndpointVerdicts:
         labels = (self.service, self.name)
         for verdict, count in self.verdicts.items():
             tally.count(COMPARISONS, (*labels, verdict), count)
+        for verdict, count in self.warm_up.items():
+            tally.count(WARM_UP_COMPARISONS, (*labels, verdict), count)
         for kind, count in self.kinds.items():
             tally.count(DIFFERENCES, (*labels, kind), count)
         for (path, kind), count in self.paths.items():
             tally.count(DIFFERENCE_PATHS, (*labels, path, kind), count)
-        for worker, judged in self.judged.items():
-            for answered, count in judged.items():
-                tally.count(PAIRS_JUDGED, (*labels, *answered, worker), count)
+        for family, by_worker in ((PAIRS_JUDGED, self.judged), (WARM_UP_JUDGED, self.warm_up_judged)):
+            for worker, judged in by_worker.items():
+                for answered, count in judged.items():
+                    tally.count(family, (*labels, *answered, worker), count)
         tally.sketch(DELTA, labels).merge(self.deltas.sketch())
         tally.sketch(LATENCY_RATIO, labels).merge(self.ratio.sketch())
 
 
 @dataclass(slots=True)
 class EndpointUnderRules:
-    """An endpoint while some settings apply. `answered` is by the first digit of the status the client got."""
+    """An endpoint while some settings apply.
+
+    `answered` is by the first digit of the status the client got; `mark` is what the watchdog hears of its pairs.
+    """
 
     verdicts: EndpointVerdicts
     rules: RuleSet
     answered: tuple[Answered, ...]
+    mark: bytes
+    quarantined: bool
 
 
 @dataclass(slots=True)
@@ -124,10 +150,16 @@ class ServiceUnderRules:
 
 
 class VerdictLoop:
-    """Compares pairs by the rules of their endpoint in the settings of their snapshot."""
+    """Compares pairs by the rules of their endpoint in the settings of their snapshot.
 
-    def __init__(self) -> None:
+    Without a watchdog, none is told; `kills` are those of earlier judges.
+    """
+
+    def __init__(self, watchdog: Watchdog | None = None, kills: Sequence[Kill] = ()) -> None:
+        self._watchdog = watchdog
+        self._quarantine = Quarantine(kills)
         self._settings: dict[int, tuple[ServiceUnderRules, ...]] = {}
+        self._newest = 0
         self._verdicts: dict[tuple[str, str], EndpointVerdicts] = {}
         self._durations: dict[str, Gathered] = {}
         self._greetings: dict[tuple[str, str], int] = {}
@@ -139,13 +171,23 @@ class VerdictLoop:
         self._worker = worker
         self._greetings[process, worker] = 1
         self._settings.clear()
+        self._newest = 0
 
     def adopt(self, snapshot: int, settings: Settings) -> None:
-        """Pairs of this snapshot, which may still come beside older ones, are made under these settings."""
+        """Pairs of this snapshot, which may still come beside older ones, are made under these settings.
+
+        Those of an older one may be told late: what holds for the judge as a whole is taken from the newest.
+        """
         self._settings.pop(snapshot, None)
         if len(self._settings) == SETTINGS_KEPT:
             del self._settings[next(iter(self._settings))]
-        self._settings[snapshot] = tuple(self._service(*named) for named in settings.services.items())
+        stall = settings.judge.stall
+        self._settings[snapshot] = tuple(self._service(*named, stall) for named in settings.services.items())
+        if snapshot >= self._newest:
+            self._newest = snapshot
+            self._quarantine.adopt(settings)
+            if self._watchdog is not None:
+                self._watchdog.allows(stall)
 
     def judge(self, pair: Pair) -> Comparison:
         """Compare one pair and count what came of it. Raises LookupError for one of settings that never came."""
@@ -153,24 +195,29 @@ class VerdictLoop:
         endpoint = service.endpoints[pair.endpoint]
         primary, candidate = pair.primary, pair.candidate
         started = perf_counter()
+        if self._watchdog is not None:
+            self._watchdog.compares(started, endpoint.mark)
         try:
-            comparison = compare(
-                primary if primary.status else _failure(primary),
-                candidate if candidate.status else _failure(candidate),
-                endpoint.rules,
+            comparison = (
+                QUARANTINED
+                if endpoint.quarantined
+                else compare(
+                    primary if primary.status else _failure(primary),
+                    candidate if candidate.status else _failure(candidate),
+                    endpoint.rules,
+                )
             )
         except Exception as bug:  # noqa: BLE001  the edge round one pair: it costs this verdict and nothing else
             self._bugs.caught("compare", bug)
             comparison = UNFINISHED
         service.duration.add(perf_counter() - started)
         verdicts = endpoint.verdicts
-        verdicts.count(comparison)
-        judged = verdicts.judged.get(self._worker)
-        if judged is None:
-            judged = verdicts.judged[self._worker] = {}
+        verdicts.count(comparison, warms_up=pair.warms_up)
         answered = endpoint.answered[primary.status // 100]
-        judged[answered] = judged.get(answered, 0) + 1
-        if primary.status and candidate.status and primary.duration > 0:
+        _increase(verdicts.judged, self._worker, answered)
+        if pair.warms_up:
+            _increase(verdicts.warm_up_judged, self._worker, answered)
+        elif primary.duration > 0 and candidate.duration > 0 and primary.status and candidate.status:
             verdicts.ratio.add(candidate.duration / primary.duration)
         return comparison
 
@@ -183,18 +230,32 @@ class VerdictLoop:
             tally.sketch(COMPARISON_DURATION, (name,)).merge(duration.sketch())
         for greeted in self._greetings:
             tally.count(GREETINGS, greeted)
+        self._quarantine.dump(tally)
         return tally
 
-    def _service(self, name: str, service: Service) -> ServiceUnderRules:
+    def _service(self, name: str, service: Service, stall: float) -> ServiceUnderRules:
         answered = (NOT_ANSWERED, *((service.primary.version, f"{hundreds}xx") for hundreds in range(1, 10)))
+        guard = None if self._watchdog is None else self._quarantine.guard(name, service, stall, self._watchdog)
         endpoints = tuple(
             EndpointUnderRules(
-                self._verdicts.setdefault(place, EndpointVerdicts(*place)), endpoint_rules(service, endpoint), answered
+                self._verdicts.setdefault(place, EndpointVerdicts(*place)),
+                endpoint_rules(service, endpoint, guard),
+                answered,
+                mark(suspect),
+                suspect in self._quarantine,
             )
             for endpoint in (*service.endpoints, None)
             for place in [(name, OTHER if endpoint is None else endpoint.name)]
+            for suspect in [endpoint_suspect(name, service, endpoint, stall)]
         )
         return ServiceUnderRules(endpoints, self._durations.setdefault(name, Gathered()))
+
+
+def _increase(judged: dict[str, dict[Answered, int]], worker: str, answered: Answered) -> None:
+    of_worker = judged.get(worker)
+    if of_worker is None:
+        of_worker = judged[worker] = {}
+    of_worker[answered] = of_worker.get(answered, 0) + 1
 
 
 def _failure(side: Side) -> Failure:
@@ -217,7 +278,7 @@ def _inside(found: Difference, torn: set[Path]) -> bool:
     return any(found.path[:end] in torn for end in range(1, len(found.path)))
 
 
-def endpoint_rules(service: Service, endpoint: Endpoint | None) -> RuleSet:
+def endpoint_rules(service: Service, endpoint: Endpoint | None, guard: Guard | None = None) -> RuleSet:
     """The compiled rules of an endpoint; None is `other`. Raises RuleErrors."""
     name = OTHER if endpoint is None else endpoint.name
     settings = EndpointSettings(
@@ -231,4 +292,5 @@ def endpoint_rules(service: Service, endpoint: Endpoint | None) -> RuleSet:
         [comparison_rule(rule) for rule in service.rules if rule.endpoint == name],
         service_rules=[comparison_rule(rule) for rule in service.rules if rule.endpoint == "*"],
         settings=settings,
+        guard=guard,
     )

@@ -2,8 +2,9 @@
 
 It does nothing else, so that it does not crash: no network, no configuration changes, no event loop. It
 sleeps until a child dies, a signal comes or a restart is due. SIGHUP is passed on to control, which reads
-the configuration. Ending goes with the data: workers first, which drain, then judges, which compare what is
-left, then control, which hears their last reports. Who is told twice to end does not wait for the workers.
+the configuration. SIGUSR1 pulls the kill switch, for which workers look by themselves. Ending goes with the data:
+workers first, which drain, then judges, which compare what is left, then control, which hears their last reports.
+Who is told twice to end does not wait for the workers.
 """
 
 import json
@@ -24,9 +25,12 @@ import structlog
 from proxy.config.models import Settings
 from proxy.config.sources import Sources
 from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, RELOADED, SOURCES_FILE, Boot, prepare_settings
+from proxy.ipc.kill_switch import KillSwitch
 from proxy.supervisor.children import Child
 from proxy.supervisor.environment import inherited
 from proxy.supervisor.lock import StateLock
+from proxy.supervisor.post_mortem import examined
+from proxy.supervisor.pulling import Pulling
 from proxy.supervisor.sockets import StartError, address_of, listen, listen_unix
 
 READY_WITHIN_S = 20.0
@@ -79,10 +83,13 @@ class Supervisor:
         self._own: list[socket.socket] = []
         self._alive, self._alive_end = os.pipe()
         self._ready, self._ready_end = os.pipe()
+        self._killed = KillSwitch.shared()
+        self._pulling = Pulling(KillSwitch(lock.state_dir, self._killed))
         prepare_settings(runtime_dir, settings)()
         (runtime_dir / SOURCES_FILE).write_text(sources.encode())
         run_id = f"{time_ns():x}"
-        base = Boot("", "", run_id, instance, str(runtime_dir), str(lock.state_dir), {}, settings.log_format)
+        shared = {"alive": self._alive, "ready": self._ready_end, "killed": self._killed}
+        base = Boot("", "", run_id, instance, str(runtime_dir), str(lock.state_dir), shared, settings.log_format)
         environ = inherited(os.environ, settings)
         unix = self._unix(CONTROL_SOCKET)
         self._control = self._child("control", base, {"admin": self._admin, "control": unix, "lock": lock.of_control})
@@ -109,7 +116,7 @@ class Supervisor:
         self, name: str, base: Boot, files: Mapping[str, _Open], environ: Mapping[str, str] | None = None
     ) -> Child:
         fds = {purpose: file.fileno() for purpose, file in files.items()}
-        boot = replace(base, process=name, fds={"alive": self._alive, "ready": self._ready_end, **fds})
+        boot = replace(base, process=name, fds={**base.fds, **fds})
         return Child(f"proxy.{name.partition('-')[0]}.process", boot, environ)
 
     def run(self, on_ready: Callable[[Started], None]) -> int:
@@ -121,6 +128,7 @@ class Supervisor:
         signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        self._pulling.listen()
         selector.register(wake, selectors.EVENT_READ)
         selector.register(self._ready, selectors.EVENT_READ)
         waiting: set[str] | None = {child.name for child in self._children}
@@ -197,6 +205,8 @@ class Supervisor:
             code = child.reap()
             if code is not None:
                 self._log.warning("process_ended", child=child.name, exit_code=code, restarts=child.restarts.count)
+                if child in self._judges:
+                    child.boot = examined(child.boot, code, monotonic())
                 self._write_processes()
 
     def _write_processes(self) -> None:
@@ -221,6 +231,7 @@ class Supervisor:
         _end_all(self._judges, JUDGE_END_S)
         _end_all([self._control], CONTROL_END_S)
         self._admin.close()
+        self._pulling.end()
         for fd in (self._alive, self._alive_end, self._ready, self._ready_end):
             os.close(fd)
 

@@ -9,11 +9,14 @@ from typing import Final
 
 from proxy.config.bugs import Bugs
 from proxy.config.models import Mode, Settings
+from proxy.core.families import WARM_UP_LEFT
 from proxy.core.reasons import Refused
 from proxy.core.routing import Routes, decide, sample
+from proxy.core.shedding import Shedding
 from proxy.core.tally import Tally
 from proxy.http.answers import dated, options_answer, refusal_answer, without_body
 from proxy.http.connection import ClientConnection
+from proxy.http.open_files import OpenFiles
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
 from proxy.http.reset_watch import ResetWatch
@@ -21,6 +24,9 @@ from proxy.http.tunnel import Tunnel
 from proxy.http.turn import Turn
 from proxy.ipc.messages import Snapshot
 from proxy.worker.judge_link import JudgeLink
+from proxy.worker.memory import trim
+from proxy.worker.mirror_guard import MirrorGuard
+from proxy.worker.pressure import Pressure
 from proxy.worker.roster import Roster
 from proxy.worker.serve import ServedExchange
 from proxy.worker.services import Executors, RunningService
@@ -30,6 +36,7 @@ TICK_S: Final = 0.25
 DRAIN_STEP_S: Final = 0.01
 NO_SERVICE: Final = Refusal(404, Refused.NO_SERVICE, close=False)
 LOOP: Final = Refusal(508, Refused.LOOP)
+OVERLOADED: Final = Refusal(503, Refused.OVERLOADED, close=False)
 BUG: Final = Refusal(500, Refused.INTERNAL)
 
 
@@ -48,11 +55,19 @@ class DataPlane:
         self.link = link
         self.turn = turn
         self.resets = ResetWatch()
+        self.shedding = Shedding()
+        self.guard = MirrorGuard(self.bugs, self.shedding)
+        self.files = link.files = OpenFiles(self._ran_short)
+        self.pressure = Pressure(
+            process, settings.shed, self.shedding, self.files, bugs=self.bugs, give_back=self._give_back
+        )
         executors = Executors(ThreadPoolExecutor(4, "resolve"), ThreadPoolExecutor(4, "resolve-mirror"))
         self._roster = Roster(self, executors)
         self._roster.configure(settings, 0)
         self._services = self._roster.running
-        self._routes = Routes(settings, dict.fromkeys(settings.services, Mode.PRIMARY))
+        self._modes = dict.fromkeys(settings.services, Mode.PRIMARY)
+        self._is_killed = False
+        self._routes = Routes(settings, self._modes)
         self._configuration = -1
         self._sequence = 0
         self._date = b""
@@ -65,16 +80,32 @@ class DataPlane:
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Put a snapshot in force: one swap, read once by every request that begins after it."""
+        is_decided_anew = snapshot.modes != self._modes
         if snapshot.configuration != self._configuration:
+            is_decided_anew = True
             self._configuration = snapshot.configuration
             self.settings = settings = snapshot.settings
             self.budget.limit, self.link.queue = settings.mirror_budget, settings.judge.queue
+            self.pressure.limits = settings.shed
             self._roster.configure(settings, snapshot.version)
             self._services = self._roster.running
             for connection in self.connections:
                 connection.trust(settings.forwarded)
-        self._routes = Routes(self.settings, snapshot.modes)
-        self._roster.switch(self._routes.services)
+        self._modes = snapshot.modes
+        self._route()
+        if is_decided_anew:
+            self.guard.rearm()
+
+    def kill(self, *, pulled: bool) -> None:
+        """Whether the kill switch is pulled: while it is, every service is in mode `primary`."""
+        if pulled != self._is_killed:
+            self._is_killed = pulled
+            self._route()
+
+    def _route(self) -> None:
+        modes = dict.fromkeys(self.settings.services, Mode.PRIMARY) if self._is_killed else self._modes
+        self._routes = Routes(self.settings, modes)
+        self._roster.switch(self._routes.services, monotonic())
 
     # --- requests
 
@@ -92,6 +123,9 @@ class DataPlane:
     def _begin(
         self, connection: ClientConnection, head: RequestHead, body: bytes, *, complete: bool
     ) -> ServedExchange | None:
+        if self.shedding.is_overloaded:
+            self._refuse_request(connection, OVERLOADED, head)
+            return None
         routes = self._routes
         route = routes.service(head.host)
         if route is None:
@@ -159,15 +193,35 @@ class DataPlane:
 
     # --- time
 
-    def tick(self, now: float, late: float) -> None:
-        """Enforce every deadline; `late` is how many seconds this call came after its time."""
+    def woke(self, now: float, late: float) -> None:
+        """A timer came `late` seconds after its time: a measure of what this worker has left."""
         self.stats.lag.add(late)
+        self.pressure.woke(now, late)
+
+    def tick(self, now: float) -> None:
+        """Enforce every deadline."""
+        self.link.resume()
         ticks = [connection.tick for connection in self.connections] + self._roster.ticks
         for tick in ticks:
             try:
                 tick(now)
             except Exception as bug:  # noqa: BLE001  one connection's bug must not stop everybody's clock
                 self.bugs.caught("tick", bug)
+
+    def _ran_short(self, nothing_left: bool) -> None:  # noqa: FBT001  the callback's only word
+        """Descriptors run short: those of copies go first."""
+        self.shedding.ran_short(monotonic())
+        try:
+            self._roster.make_room(with_copies=nothing_left)
+        except Exception as bug:  # noqa: BLE001  the edge between a client that needs one and copies
+            self.guard.caught(bug, monotonic())
+
+    def _give_back(self, with_copies: bool) -> None:  # noqa: FBT001  the callback's only word
+        """Memory is nearly full: what mirrors hold goes first."""
+        self._roster.make_room(with_copies=False)
+        if with_copies:
+            self._roster.shed_copies()
+        trim()
 
     # --- ending
 
@@ -194,7 +248,13 @@ class DataPlane:
     def tally(self) -> Tally:
         """All that was counted since the start."""
         tally = self._roster.tally()
+        now = monotonic()
+        for service in self._services:
+            service.mirror.notices.dump(tally, self.stats.process, mirrors=service.mirror.is_on)
+            left = max(0.0, service.mirror.warm_at - now)
+            tally.gauge(WARM_UP_LEFT, (service.stats.name, self.stats.process), left)
         self.stats.dump(tally, self.budget.used, self.budget.limit)
+        self.pressure.dump(tally)
         return tally
 
 

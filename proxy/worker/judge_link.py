@@ -15,6 +15,7 @@ from collections.abc import Container
 from typing import Final
 
 from proxy.core.reasons import Drop
+from proxy.http.open_files import OpenFiles
 from proxy.ipc.frames import FrameError, FrameReader
 from proxy.ipc.messages import Hello, MessageError, decode
 from proxy.ipc.pairs import SETTINGS_KEPT, Side, encode_greeting, encode_pair, encode_settings
@@ -54,8 +55,11 @@ class JudgeLink:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._is_accepting = False
+        self.files: OpenFiles | None = None
+        """Who is told when there is no descriptor for a judge."""
         listener.setblocking(False)  # noqa: FBT003  the socket API
-        loop.add_reader(listener, self._accept)
+        self.resume()
 
     def describe(self, snapshot: int, settings: bytes, in_use: Container[int]) -> None:
         """From now on there may be pairs of this snapshot; of the earlier ones only those `in_use` are."""
@@ -64,7 +68,14 @@ class JudgeLink:
         self._told.pop(snapshot, None)
 
     def offer(
-        self, stats: ServiceStats, snapshot: int, service: int, endpoint: int, pair: tuple[Side, Side]
+        self,
+        stats: ServiceStats,
+        snapshot: int,
+        service: int,
+        endpoint: int,
+        pair: tuple[Side, Side],
+        *,
+        warms_up: bool = False,
     ) -> Drop | None:
         """Send a pair; the reason if it was dropped. Its bytes must already be taken from the budget."""
         size = pair[0].size + pair[1].size
@@ -74,7 +85,7 @@ class JudgeLink:
         if self._gathered_bytes + self._unsent_bytes + size > self.queue:
             self.budget.release(size)
             return Drop.JUDGE_FULL
-        frame = encode_pair(snapshot, service, endpoint, *pair)
+        frame = encode_pair(snapshot, service, endpoint, *pair, warms_up=warms_up)
         if snapshot not in self._told:
             self._tell(snapshot)
         overhead = len(frame[0])
@@ -98,15 +109,30 @@ class JudgeLink:
         if self._gathered:
             self._flush()
 
+    def resume(self) -> None:
+        """Accept a judge again, if one could not be."""
+        if not self._is_accepting:
+            self._is_accepting = True
+            self._loop.add_reader(self._listener, self._accept)
+
     def close(self) -> None:
         """End the link: the judge reads what is in the socket and then its end."""
-        self._loop.remove_reader(self._listener)
+        self._pause()
         self._disconnect()
+
+    def _pause(self) -> None:
+        self._is_accepting = False
+        self._loop.remove_reader(self._listener)
 
     def _accept(self) -> None:
         try:
             judge, _ = self._listener.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:  # it would be ready again at once: until the next tick a judge can wait
+            self._pause()
+            if self.files is not None:
+                self.files.refused(error)
             return
         self._disconnect()
         judge.setblocking(False)  # noqa: FBT003  the socket API

@@ -101,9 +101,11 @@ class Listener:
                 sock, _ = self._sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return False
-            except OSError:  # no descriptor left: tried again at the next tick
+            except OSError as error:  # for want of a descriptor, or of the network: tried again at the next tick
                 self.pause()
+                self._plane.files.refused(error)
                 return False
+            self._plane.files.opened(sock.fileno())
             opening = loop.create_task(self._serve(sock))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -144,8 +146,11 @@ def _context(settings: Settings, folder: Path | None) -> LiveContext | None:
 
 
 def _limit(settings: Settings) -> int:
-    """The most client connections: each may need a backend's, mirrors need theirs, and files are limited."""
+    """The most client connections: each may need a backend's, mirrors need theirs, and files are limited.
+
+    Where there are few files mirrors have to do with what clients leave them: a quarter is for clients in any case.
+    """
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     mirrors = sum(service.mirror.max_connections for service in settings.services.values())
-    affordable = (open_files - _OTHER_FILES - mirrors) // 2
-    return max(1, min(settings.limits.connections, affordable))
+    affordable = max((open_files - _OTHER_FILES - mirrors) // 2, open_files // 4, 1)
+    return min(settings.limits.connections, affordable)

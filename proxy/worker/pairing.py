@@ -48,6 +48,12 @@ class Pairing:
     _copy: MirroredCopy | None = None
     _refused: Drop | None = None
     _is_counted = False
+    _served_at = 0.0
+    _copied_at = 0.0
+    warms_up = False
+    """Whether this exchange is no evidence, since one of the two sides may be cold."""
+    is_slowed = False
+    """Whether the client was slower than the serving backend: then nobody knows how fast that is."""
 
     def __init__(self, service: "RunningService", endpoint: EndpointRoute, *, mirrors: bool) -> None:
         self._drop = Drop.INCOMPLETE
@@ -83,6 +89,9 @@ class Pairing:
     def answered(self, head: ResponseHead, duration: float, now: float) -> None:
         """The client has the whole answer, which took the serving backend `duration` seconds."""
         try:
+            self._served_at = now - duration
+            if self.is_slowed:
+                duration = 0.0
             capture = self._capture
             self._end(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), now)
         except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
@@ -110,7 +119,9 @@ class Pairing:
 
     def mirrored(self, outcome: Side, held: int) -> None:
         """The copy has an outcome, whose `held` bytes are taken from the budget."""
-        self._copy = None
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            self._copied_at = copy.sent_at
         self._mirrored = outcome
         self._mirrored_held = held
         try:
@@ -140,11 +151,9 @@ class Pairing:
 
     def _start_copy(self, served_head: bytes, head: RequestHead) -> None:
         service = self._service
-        if not service.mirror.is_on:
-            self._give_up(Drop.DRAINING)
-            return
-        if not service.mirror.has_room():
-            self._give_up(Drop.IN_FLIGHT_FULL)
+        refusal = service.mirror.refusal()
+        if refusal is not None:
+            self._give_up(refusal)
             return
         request = service.copy_head(served_head, head)
         if self._request:
@@ -158,7 +167,7 @@ class Pairing:
     def _broke(self, bug: Exception) -> None:
         """End the comparison whatever state the bug left it in, and account for it once."""
         service = self._service
-        service.app.bugs.caught("mirror", bug)
+        service.mirror.guard.caught(bug, monotonic())
         service.stats.failure("mirror", FailureKind.INTERNAL)
         is_owed = self._exchange.mirror is not _OFF and not self._is_counted
         self._exchange = Exchange(_OFF)
@@ -225,6 +234,8 @@ class Pairing:
         self._is_counted = True
         if refused is not None:
             service.stats.drop(refused)
+        elif self._copied_at and self._served_at:
+            service.stats.skew.add(abs(self._copied_at - self._served_at))
 
     def _hand_over(self, pair: tuple[Side, Side]) -> Drop | None:
         """Offer a pair: its bytes are the link's from here, unless it breaks; what was held is let go of later."""
@@ -232,7 +243,9 @@ class Pairing:
         size = pair[0].size + pair[1].size
         service.budget.used += size
         try:
-            return service.link.offer(service.stats, service.snapshot, service.index, self._endpoint.index, pair)
+            return service.link.offer(
+                service.stats, service.snapshot, service.index, self._endpoint.index, pair, warms_up=self.warms_up
+            )
         except Exception:
             service.budget.release(size)
             raise

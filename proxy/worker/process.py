@@ -24,6 +24,9 @@ from proxy.worker.app import TICK_S, DataPlane
 from proxy.worker.budget import ByteBudget
 from proxy.worker.judge_link import JudgeLink
 from proxy.worker.listener import Listener
+from proxy.worker.lookout import Lookout
+from proxy.worker.memory import Memory
+from proxy.worker.pulse import Pulse
 
 REPORT_S = 1.0
 FIRST_SNAPSHOT_S = 2.0
@@ -39,7 +42,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         link = JudgeLink(loop, socket.socket(fileno=boot.fds["judge"]), settings.judge.queue, budget, boot.incarnation)
         self._plane = DataPlane(boot.process, boot.instance, settings, link, Turn(loop.call_soon))
+        self._lookout = Lookout(boot.kill_switch)
+        self._plane.kill(pulled=self._lookout.tick())  # before anything else can be in force
         self._listener = Listener(socket.socket(fileno=boot.fds["listen"]), self._plane, Path(boot.runtime_dir))
+        self._plane.pressure.memory = Memory()
         hello = Hello(boot.process, boot.incarnation, os.getpid())
         self._configuration = 0
         self._channel = ControlChannel(boot.control_socket, hello, self._adopt)
@@ -62,10 +68,12 @@ class Worker:
             return 1
         gc.collect()
         gc.freeze()
+        pulse = Pulse(loop, self._plane.woke)
         self._boot.announce_ready()
         await self._end_or_failure(control, ticker, reporter)
         await self._listener.close()
         await self._plane.drain(self._plane.settings.timeouts.drain)
+        pulse.stop()
         for task in (reporter, ticker):
             task.cancel()
         await self._channel.send_last(self._report_now(), longest_s=1.0)
@@ -106,7 +114,8 @@ class Worker:
         while True:
             await asyncio.sleep(max(0.0, due - monotonic()))
             now = monotonic()
-            self._plane.tick(now, max(0.0, now - due))
+            self._plane.kill(pulled=self._lookout.tick())
+            self._plane.tick(now)
             self._listener.tick(now)
             due = max(due + TICK_S, now)
 

@@ -85,15 +85,14 @@ class Roster:
         in_use = {retired.snapshot for retired in self._retired}
         self._app.link.describe(snapshot, without_secrets(settings), in_use)
 
-    def switch(self, routes: Iterable[ServiceRoute]) -> None:
+    def switch(self, routes: Iterable[ServiceRoute], now: float) -> None:
         """Mirror, or not, as these routes say; what is under way to where nothing is mirrored is dropped."""
-        for route in routes:
-            targets = [retired.mirror for retired in self._retired if retired.name == route.name]
-            for target in (self.running[route.index].mirror, *targets):
-                if target is not None:
-                    target.is_on = route.mirrors
-                    if not route.mirrors:
-                        target.drop_all(Drop.DRAINING)
+        mirrors = {route.name: route.mirrors for route in routes}
+        for service in self.running:
+            service.mirror.switch(now, on=mirrors[service.stats.name])
+        for retired in self._retired:
+            if retired.mirror is not None:
+                retired.mirror.switch(now, on=mirrors.get(retired.name, False))  # a removed service mirrors nothing
 
     @property
     def ticks(self) -> list[Tick]:
@@ -105,6 +104,20 @@ class Roster:
         """All mirror targets."""
         targets = [service.mirror for service in self.running]
         return targets + [retired.mirror for retired in self._retired if retired.mirror is not None]
+
+    def make_room(self, *, with_copies: bool) -> None:
+        """Give up descriptors: those of mirror connections nobody uses yet; if none is, those of copies under way."""
+        mirrors = self.mirrors
+        room = sum(mirror.upstream.close_unused() for mirror in mirrors)
+        if with_copies:
+            room += sum(mirror.upstream.stop_dialling() for mirror in mirrors)
+            if not room:
+                self.shed_copies()
+
+    def shed_copies(self) -> None:
+        """End every copy under way, for want of something of ours."""
+        for mirror in self.mirrors:
+            mirror.drop_all(Drop.SHED)
 
     def abort(self) -> None:
         """End every copy and every connection."""
@@ -179,21 +192,24 @@ def _left_of(service: RunningService) -> Retired:
 def _succeed(old: RunningService, new: RunningService, *, same_transport: bool) -> Retired:
     """Hand over what the settings of the new service leave as it was; what is left of the old one."""
     left = _left_of(old)
+    same_primary = same_transport and old.settings.primary == new.settings.primary
     same_counters = _counters(old.stats) == _counters(new.stats)
     if same_counters:
         new.stats = new.mirror.stats = old.stats
         left.stats = None
     kept = []
-    if same_transport and old.settings.primary == new.settings.primary:
+    if same_primary:
         new.serving = old.serving
         kept.append(old.serving)
     same_mirror = old.settings.candidate == new.settings.candidate and old.settings.mirror == new.settings.mirror
     if same_transport and same_mirror:
-        new.mirror.upstream = old.mirror.upstream
+        new.mirror.follow(old.mirror)
         kept.append(old.mirror.upstream)
         if same_counters:
             new.mirror = old.mirror
             left.mirror = None
+    is_warm = same_primary and same_transport and same_mirror  # else it starts to mirror anew
+    new.mirror.is_on, new.mirror.warm_at = is_warm and old.mirror.is_on, old.mirror.warm_at
     left.upstreams = tuple(upstream for upstream in left.upstreams if upstream not in kept)
     return left
 

@@ -49,6 +49,7 @@ class ServedExchange:
     _answer_chunked = False
     _closes = False
     _sent_at = 0.0
+    _warms_up = False
     is_gone = False
     """Whether the client no longer waits: it has its answer, or left."""
 
@@ -68,6 +69,8 @@ class ServedExchange:
         self._head = head
         self._result = result
         self._pairing = Pairing(service, endpoint, mirrors=result is _MIRRORED)
+        if client.arrived < service.mirror.warm_at:
+            self._warms_up = self._pairing.warms_up = True
 
     # --- the request
 
@@ -276,7 +279,9 @@ class ServedExchange:
         duration = now - self._sent_at
         waited = now - self._client.arrived
         self._stats.served.answered(head.status, duration)
-        self._stats.ended(self._service.serving_version, code_class(head.status), self._result, waited)
+        self._stats.ended(
+            self._service.serving_version, code_class(head.status), self._result, waited, warms_up=self._warms_up
+        )
         self._service.stats.added.add(waited - duration)
         self._pairing.answered(head, duration, now)
 
@@ -284,7 +289,7 @@ class ServedExchange:
         """The client has no whole answer of the serving backend's."""
         self.is_gone = True
         now = monotonic()
-        self._stats.ended(backend, code, self._result, now - self._client.arrived)
+        self._stats.ended(backend, code, self._result, now - self._client.arrived, warms_up=self._warms_up)
         self._pairing.not_answered(failure, now)
 
     def _cut_answer(self) -> None:
@@ -308,12 +313,14 @@ class ServedExchange:
         self.is_gone = True
         self._drop_backend()
         now = monotonic()
-        self._stats.ended(self._service.serving_version, ABORTED, self._result, now - self._client.arrived)
+        waited = now - self._client.arrived
+        self._stats.ended(self._service.serving_version, ABORTED, self._result, waited, warms_up=self._warms_up)
         self._pairing.client_gone(now)
 
     def client_paused(self) -> None:
         """The client does not read: of this answer, if it has begun, or of an earlier one."""
         if self._backend is not None and self._answer_head is not None:
+            self._pairing.is_slowed = True
             self._backend.pause_reading(self)
 
     def client_resumed(self) -> None:
@@ -329,11 +336,14 @@ class ServedExchange:
                 self._expect_answer(self._backend)
 
     def backend_resumed(self) -> None:
-        """It does again; a client whose request is read is not ours to wake."""
+        """It does again, and so a request that is read is sent; its client is not ours to wake."""
+        is_unanswered = self._answer_head is None
         if not self._request_done:
             self._client.resume_reading()
-            if self._backend is not None and self._answer_head is None:
+            if self._backend is not None and is_unanswered:
                 self._backend.expect_by(NEVER, Cause.FIRST_BYTE_TIMEOUT)
+        elif is_unanswered:
+            self._sent_at = monotonic()
 
     def _expect_answer(self, backend: BackendConnection) -> None:
         if self._answer_head is None:

@@ -5,11 +5,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.config.bugs import Bugs
 from proxy.config.models import Backend, Service, Settings
+from proxy.core.shedding import Shedding
 from proxy.http.connection import ClientConnection
 from proxy.http.forwarded import ForwardedLines
 from proxy.http.live_context import BackendContexts, LiveContext
+from proxy.http.open_files import OpenFiles
 from proxy.http.pool import BackendPool
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
@@ -21,6 +22,7 @@ from proxy.worker.budget import ByteBudget
 from proxy.worker.judge_link import JudgeLink
 from proxy.worker.lease import Lease
 from proxy.worker.mirror import MirrorTarget
+from proxy.worker.mirror_guard import MirrorGuard
 from proxy.worker.stats import ServiceStats
 
 
@@ -32,8 +34,10 @@ class ServiceApp(Protocol):
     link: JudgeLink
     budget: ByteBudget
     turn: Turn
-    bugs: Bugs
+    guard: MirrorGuard
     tunnels: set[Tunnel]
+    shedding: Shedding
+    files: OpenFiles
 
     def date(self) -> bytes:
         """Now, as a Date value."""
@@ -93,7 +97,7 @@ def run_service(app: ServiceApp, index: int, name: str, executors: Executors) ->
     endpoint_names = (*(endpoint.name for endpoint in service.endpoints), "other")
     stats = ServiceStats.of(name, service, endpoint_names)
     serving = _serving(app, service.primary, executors)
-    mirror = MirrorTarget(_mirror(app, service, executors), service.mirror, app.budget, stats, app.bugs)
+    mirror = MirrorTarget(_mirror(app, service, executors), service.mirror, app.budget, stats, app.guard, app.shedding)
     timeout = service.primary.timeout
     first_byte_s = settings.timeouts.first_byte if timeout is None else timeout
     return RunningService(
@@ -124,6 +128,7 @@ def _serving(app: ServiceApp, backend: Backend, executors: Executors) -> Upstrea
         executor=executors.serving,
         turn=app.turn,
         lane=Lane.SERVING,
+        files=app.files,
         tls=_tls(backend, executors),
         server_name=backend.server_name,
     )
@@ -143,6 +148,7 @@ def _mirror(app: ServiceApp, service: Service, executors: Executors) -> Upstream
         executor=executors.mirror,
         turn=app.turn,
         lane=Lane.MIRROR,
+        files=app.files,
         tls=_tls(service.candidate, executors),
         server_name=service.candidate.server_name,
     )

@@ -20,6 +20,8 @@ from proxy.core.families import (
     REFUSED,
     REQUEST_DURATION,
     REQUESTS,
+    START_SKEW,
+    WARM_UP_REQUESTS,
 )
 from proxy.core.gathered import Gathered
 from proxy.core.reasons import Drop, FailureKind, MirrorResult, Refused
@@ -50,6 +52,11 @@ class LegStats:
         self.codes[code] = self.codes.get(code, 0) + 1
         self.duration.add(duration)
 
+    def cut(self, status: int) -> None:
+        """One came whose end was not waited for."""
+        code = _CLASSES[status // 100]
+        self.codes[code] = self.codes.get(code, 0) + 1
+
     def failed(self) -> None:
         """None came."""
         self.codes[ERROR] = self.codes.get(ERROR, 0) + 1
@@ -57,18 +64,21 @@ class LegStats:
 
 @dataclass(slots=True)
 class EndpointStats:
-    """One endpoint. `requests` is by (backend, code)."""
+    """One endpoint. `requests` is by (backend, code), `warm_up` those of them that are no evidence."""
 
     requests: dict[tuple[str, str], int] = field(default_factory=dict)
+    warm_up: dict[tuple[str, str], int] = field(default_factory=dict)
     durations: dict[str, Gathered] = field(default_factory=dict)
     mirrors: dict[MirrorResult, int] = field(default_factory=dict)
     served: LegStats = field(default_factory=LegStats)
     mirrored: LegStats = field(default_factory=LegStats)
 
-    def ended(self, backend: str, code: str, result: MirrorResult, duration: float) -> None:
+    def ended(self, backend: str, code: str, result: MirrorResult, duration: float, *, warms_up: bool) -> None:
         """A client request ended after `duration` seconds."""
         key = (backend, code)
         self.requests[key] = self.requests.get(key, 0) + 1
+        if warms_up:
+            self.warm_up[key] = self.warm_up.get(key, 0) + 1
         self.mirrors[result] = self.mirrors.get(result, 0) + 1
         durations = self.durations.get(backend)
         if durations is None:
@@ -89,6 +99,7 @@ class ServiceStats:
     endpoint_names: tuple[str, ...]
     endpoints: tuple[EndpointStats, ...]
     added: Gathered = field(default_factory=Gathered)
+    skew: Gathered = field(default_factory=Gathered)
     drops: dict[Drop, int] = field(default_factory=dict)
     failures: dict[tuple[str, FailureKind], int] = field(default_factory=dict)
     offered: dict[str, int] = field(default_factory=dict)
@@ -115,6 +126,7 @@ class ServiceStats:
         for name, endpoint in zip(self.endpoint_names, self.endpoints, strict=True):
             self._dump_endpoint(tally, name, endpoint)
         tally.sketch(ADDED_LATENCY, (self.name,)).merge(self.added.sketch())
+        tally.sketch(START_SKEW, (self.name,)).merge(self.skew.sketch())
         for reason, count in self.drops.items():
             tally.count(DROPPED, (self.name, reason), count)
         for (role, kind), count in self.failures.items():
@@ -132,6 +144,8 @@ class ServiceStats:
     def _dump_endpoint(self, tally: Tally, name: str, endpoint: EndpointStats) -> None:
         for (backend, code), count in endpoint.requests.items():
             tally.count(REQUESTS, (self.name, name, backend, code), count)
+        for (backend, code), count in endpoint.warm_up.items():
+            tally.count(WARM_UP_REQUESTS, (self.name, name, backend, code), count)
         for backend, durations in endpoint.durations.items():
             tally.sketch(REQUEST_DURATION, (self.name, name, backend)).merge(durations.sketch())
         for result, count in endpoint.mirrors.items():

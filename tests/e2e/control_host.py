@@ -18,11 +18,12 @@ from proxy.core.evidence import Report
 from proxy.core.tally import Tally
 from proxy.ipc.boot import CONTROL_SOCKET, PROCESSES_FILE, SOURCES_FILE, Boot, prepare_settings
 from proxy.ipc.frames import FrameReader, frame
+from proxy.ipc.kill_switch import KillSwitch
 from proxy.ipc.messages import Hello, Snapshot, decode, encode
 from tests.kit.polling import wait_until
 
 TOKEN = "s3cret-token"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class ControlHost:
         self._unix.listen()
         self._alive, self._supervisor = os.pipe()
         self._ready, self._ready_in = os.pipe()
+        self._killed = KillSwitch.shared()
         self._logs = (self.directory / "log").open("ab")
         self._peers: list[Peer] = []
         self._starts = 0
@@ -116,7 +118,7 @@ class ControlHost:
         self._admin.close()
         self._unix.close()
         self._logs.close()
-        for descriptor in (self._alive, self._supervisor, self._ready, self._ready_in):
+        for descriptor in (self._alive, self._supervisor, self._ready, self._ready_in, self._killed):
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -138,6 +140,7 @@ class ControlHost:
         descriptors = {
             "alive": self._alive,
             "ready": self._ready_in,
+            "killed": self._killed,
             "admin": self._admin.fileno(),
             "control": self._unix.fileno(),
         }

@@ -21,6 +21,8 @@ START_S = 20.0
 QUIET_S = 10.0
 SERVICE = "default"
 MODE_PATH = f"/api/v1/services/{SERVICE}/mode"
+PATIENT = {"SHADOW_PROXY_SHED__LOOP_LAG": "60s"}
+"""The machine is shared: a worker that waits for a CPU would shed what a test counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, fields: Ma
 
 
 class ProxyHost:
-    """`with ProxyHost.between(folder, primary_port, candidate_port) as proxy:` serves until the block ends."""
+    """`with ProxyHost.between(folder, primary_port, candidate_port) as proxy:` serves until the block ends.
+
+    Between the two everything is evidence at once, unless they are given time to warm up.
+    """
+
+    env: Mapping[str, str] = PATIENT
 
     def __init__(self, folder: Path, *words: str) -> None:
         self.state_dir = folder / "state"
@@ -56,12 +63,14 @@ class ProxyHost:
         self.argv = [*SERVE, *places, *words]
 
     @classmethod
-    def between(cls, folder: Path, primary: int, candidate: int, *words: str) -> Self:
+    def between(cls, folder: Path, primary: int, candidate: int, *words: str, warm_up: str = "0s") -> Self:
         urls = ("--primary", f"http://{LOOPBACK}:{primary}", "--candidate", f"http://{LOOPBACK}:{candidate}")
-        return cls(folder, *urls, *words)
+        host = cls(folder, *urls, *words)
+        host.env = {**host.env, f"SHADOW_PROXY_SERVICES__{SERVICE.upper()}__MIRROR__WARM_UP": warm_up}
+        return host
 
     def __enter__(self) -> Self:
-        self.process = Process(self.argv, cwd=ROOT)
+        self.process = Process(self.argv, cwd=ROOT, env=self.env)
         try:
             self.process.wait_for_line(r"^Next: ", START_S)
         except BaseException:

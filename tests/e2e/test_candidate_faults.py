@@ -58,7 +58,7 @@ SERVICE = """\
     hosts: [{name}.example]
     primary: {{version: "v1", url: "http://127.0.0.1:{primary}"}}
     candidate: {{version: "v2", url: "http://127.0.0.1:{candidate}"}}
-    mirror: {{deadline: 1s, in_flight: 20, max_connections: 20}}
+    mirror: {{deadline: 1s, in_flight: 20, max_connections: 20, warm_up: 0s}}
 """
 
 
@@ -97,8 +97,14 @@ async def test_clients_do_not_notice_a_candidate_that(place: Place, fault: str) 
     found = await to_thread(place.proxy.settled, place.asked)
     errors = found.total("shadow_comparisons_total", service=fault, verdict="candidate_error")
     assert errors == found.total("shadow_comparisons_total", service=fault)
-    assert errors + found.total("shadow_dropped_total", service=fault) == REQUESTS
-    assert errors > 0
+    drops = {
+        reason: found.total("shadow_dropped_total", service=fault, reason=reason)
+        for reason in ("in_flight_full", "breaker_open")
+    }
+    assert errors + sum(drops.values()) == REQUESTS
+    assert found.total("shadow_dropped_total", service=fault) == sum(drops.values())
+    assert errors >= 20
+    assert found.total("shadow_breaker_open", service=fault, backend="v2") == 1
     assert found.total("shadow_agreement_ratio", service=fault) == 0
 
 

@@ -1,7 +1,6 @@
 """The control process as its peers and operators meet it: over its sockets, killed and started again."""
 
 import json
-import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +126,7 @@ def test_a_kill_right_after_the_answer_loses_no_change(
         assert row["after"]["mode"] == after
 
 
-def test_a_kill_switch_stays_latched_over_a_restart_of_everything(tmp_path: Path) -> None:
+def test_a_latched_service_stays_so_over_a_restart_of_everything(tmp_path: Path) -> None:
     with ControlHost(tmp_path, settings()) as host:
         assert host.change("POST", "/admin/flags", {"v2_enabled": False}).status == 200
         assert host.stop() == 0
@@ -206,57 +205,6 @@ def test_without_its_supervisor_it_still_ends_when_told_to(host: ControlHost) ->
 def test_the_signal_meant_for_the_terminal_is_ignored(host: ControlHost) -> None:
     host.process.send_signal(signal.SIGINT)
     assert host.ask("GET", "/healthz").body == b"ok\n"
-
-
-# A state file that fails
-
-
-def test_an_unreadable_state_file_is_kept_aside_and_every_service_starts_in_primary(host: ControlHost) -> None:
-    host.stop()
-    for path in host.state_dir.glob("state.db*"):
-        path.unlink()
-    (host.state_dir / "state.db").write_bytes(b"spoilt" * 1000)
-    host.start()
-    assert host.mode() == "primary"
-    assert "STATE LOST" in host.log
-    (kept,) = host.state_dir.glob("state.db.unreadable-*")
-    assert kept.read_bytes() == b"spoilt" * 1000
-    host.kill()
-    host.start()
-    assert host.mode() == "primary"
-    assert host.change("POST", "/admin/enable-shadow-mode").status == 200
-    host.kill()
-    host.start()
-    assert host.mode() == "shadow"
-
-
-def test_a_state_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir(mode=0o700)
-    (tmp_path / "state" / "state.db").symlink_to("/etc/passwd")
-    host = ControlHost(tmp_path, settings())
-    with pytest.raises(AssertionError, match="not a plain file"):
-        host.__enter__()
-    host.__exit__()
-    assert host.process.returncode == 1
-
-
-def test_when_the_disk_refuses_only_a_less_bold_change_takes_effect(host: ControlHost) -> None:
-    host.change("PUT", MODE_PATH, PRIMARY)
-    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-    bolder = host.change("PUT", MODE_PATH, SHADOW)
-    assert (bolder.status, host.mode()) == (503, "primary")
-    assert "nothing was applied" in bolder.json["detail"]
-    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert host.change("PUT", MODE_PATH, SHADOW).status == 200
-    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-    kill_switch = host.change("POST", "/admin/flags", {"v2_enabled": False})
-    assert (kill_switch.status, host.mode()) == (503, "primary")
-    assert "mode primary is in force" in kill_switch.json["detail"]
-    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    wait_until(lambda: "stored at last" in host.log, "the change on the disk")
-    host.kill()
-    host.start()
-    assert host.mode() == "primary"
 
 
 # Health and readiness

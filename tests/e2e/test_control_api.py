@@ -50,7 +50,7 @@ def test_runbook_calls_answer_under_every_prefix(shared: ControlHost, prefix: st
     assert (enabled["message"], enabled["status"]) == ("Shadow mode enabled", "v1 primary with v2 shadows enabled")
     shown = shared.ask("GET", f"{prefix}/flags{slash}").json
     assert enabled.items() >= shown.items()
-    assert shown.keys() == {"flags", "migration_status", "services", "snapshot"}
+    assert shown.keys() == {"flags", "migration_status", "services", "snapshot", "kill_switch"}
     assert shown["flags"].keys() >= {"v2_enabled", "v2_primary", "shadow_mode", "v1_deprecated", "migration_logging"}
     assert shown["migration_status"]["phase"] == "PHASE_2_BETA_SHADOW"
     assert shown["services"] == {"ranker": {"mode": "shadow", "weight": 0}}
@@ -105,7 +105,7 @@ def test_a_dry_run_says_what_would_be_and_does_nothing(shared: ControlHost) -> N
             "POST",
             "/admin/flags",
             {"v2_enabled": False},
-            "take ranker from mode shadow to mode primary with the kill switch latched",
+            "take ranker from mode shadow to mode primary, latched",
         ),
         ("POST", "/admin/enable-shadow-mode", None, "leave ranker in mode shadow"),
     ],
@@ -119,7 +119,7 @@ def test_a_dry_run_never_claims_to_have_acted(
     assert shared.mode() == "shadow"
 
 
-def test_a_stale_snapshot_stops_a_bolder_change_and_never_the_kill_switch(shared: ControlHost) -> None:
+def test_a_stale_snapshot_stops_a_bolder_change_and_never_a_rollback(shared: ControlHost) -> None:
     assert shared.change("PUT", MODE_PATH, PRIMARY, If_Match='"999"').status == 200
     stale = shared.change("PUT", MODE_PATH, SHADOW, If_Match='"999"')
     assert (stale.status, shared.mode()) == (412, "primary")

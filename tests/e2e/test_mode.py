@@ -36,7 +36,7 @@ async def test_switching_under_load_fails_no_request(tmp_path: Path) -> None:
             assert len(candidate.requests) <= found.total("shadow_mirrors_total", result="mirrored")
 
 
-async def test_once_the_kill_switch_is_in_force_the_candidate_hears_nothing(tmp_path: Path) -> None:
+async def test_once_mode_primary_is_in_force_the_candidate_hears_nothing(tmp_path: Path) -> None:
     async with H11Backend(v1) as primary, H11Backend(v2) as candidate:
         with ProxyHost.between(tmp_path, primary.port, candidate.port) as proxy:
             await to_thread(proxy.switch, "primary")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.proxy_host import ROOT, START_S
+from tests.e2e.proxy_host import PATIENT, ROOT, START_S
 from tests.kit.ports import LOOPBACK
 from tests.kit.processes import Process
 
@@ -46,6 +46,8 @@ def labels(lines: list[str]) -> list[str]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    for name, value in PATIENT.items():
+        monkeypatch.setenv(name, value)
     return tmp_path
 
 

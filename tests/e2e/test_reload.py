@@ -197,6 +197,7 @@ async def test_endpoints_versions_and_services_come_and_go_and_counters_never_go
     hosts: [search.example]
     primary: {{version: v1, url: "http://127.0.0.1:{stage.new.port}"}}
     candidate: {{version: v2, url: "http://127.0.0.1:{stage.candidate.port}"}}
+    mirror: {{warm_up: 0s}}
 """
     steps: list[dict[str, Any]] = [
         {"service": named},

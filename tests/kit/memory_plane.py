@@ -198,7 +198,7 @@ class MemoryPlane:
             self.wait(TICK_S)
 
     def _tick(self) -> None:
-        self.loop.call_soon(self.plane.tick, self.loop.time(), 0.0)
+        self.loop.call_soon(self.plane.tick, self.loop.time())
         self.loop.run_ready()
 
     def _caught(self, where: str, bug: BaseException) -> None:

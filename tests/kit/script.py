@@ -82,6 +82,8 @@ def drip(data: bytes, every_s: float) -> Step:
 
     async def step(connection: ScriptedConnection) -> None:
         for piece in bytewise(data):
+            if connection.wire.over:
+                return
             await connection.wire.send(piece)
             await asyncio.sleep(every_s)  # the slowness is the behaviour; nothing waits by it
 

@@ -8,6 +8,7 @@ from proxy.config.units import Origin
 from proxy.core.message import Failure
 from proxy.http.backend_connection import BackendConnection
 from proxy.http.live_context import BackendContexts
+from proxy.http.open_files import OpenFiles
 from proxy.http.pool import BackendPool
 from proxy.http.turn import Lane, Turn
 from proxy.http.upstream import DialTimeouts, Upstream
@@ -42,6 +43,7 @@ def dialling(origin: Origin, executor: Executor, tls: BackendTls | None = None) 
         executor=executor,
         turn=Turn(asyncio.get_running_loop().call_soon),
         lane=Lane.SERVING,
+        files=OpenFiles(lambda _nothing_left: None),
         tls=None if tls is None else BackendContexts().of(tls),
         server_name="" if tls is None else tls.server_name or origin.host,
     )

@@ -256,7 +256,8 @@ class Rig:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)  # the worker's own tick, only finer
-            self.plane.tick(monotonic(), 0.0)
+            self.plane.tick(monotonic())
+            self.plane.woke(monotonic(), 0.0)
             self.listener.tick(monotonic())
 
     async def _end_plane(self, ticker: asyncio.Task[None], listener: socket.socket) -> None:

@@ -11,27 +11,42 @@ from time import monotonic
 
 import pytest
 
+from proxy.config.models import Mode
 from tests.e2e.proxy_host import ProxyHost
 from tests.kit.polling import wait_until_async
+from tests.kit.ports import black_hole_port
 from tests.kit.raw_client import RawClient
+from tests.kit.script import read_request, send
 from tests.kit.scripted_backend import ScriptedBackend
-from tests.wire.forms import ended, healthy
-from tests.wire.rig import GET, Rig, problem, without_date
+from tests.wire.forms import healthy
+from tests.wire.rig import GET, Rig, problem, sized, without_date
 
 LIMIT = 20
+OVERLOADED = problem(503, "overloaded", "connection_limit_reached", close=False, more=["Retry-After: 1"])
 RESUMES_AT = 18
 """The most connections below 95 % of the limit."""
 
 
 @contextmanager
-def no_descriptors(pid: int = 0) -> Iterator[None]:
-    """The process (0: this one) can open nothing inside: the limit is its lowest free descriptor."""
+def no_descriptors(pid: int = 0, *, but: int = 0) -> Iterator[None]:
+    """The process (0: this one) can open nothing inside, `but` so many: the limit is its lowest free descriptor."""
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_lowest_free(pid), hard))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_lowest_free(pid) + but, hard))
     try:
         yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def no_holes() -> Iterator[None]:
+    """Every descriptor that this process has opened is lower than its lowest free one."""
+    fillers = [os.dup(0) for _ in range(64)]
+    try:
+        yield
+    finally:
+        for filler in fillers:
+            os.close(filler)
 
 
 def _lowest_free(pid: int) -> int:
@@ -73,12 +88,11 @@ async def test_d16_at_the_limit_clients_wait_until_there_are_fewer(rig: Rig) -> 
 
 @pytest.mark.parametrize("is_busy", [False, True], ids=["nobody is in", "a client is in"])
 async def test_d16_without_a_descriptor_clients_wait_until_there_is_one(rig: Rig, is_busy: bool) -> None:  # noqa: FBT001
-    await rig.start()
+    await rig.start(mode=Mode.PRIMARY)  # no mirror connection to give up
     loop = asyncio.get_running_loop()
     if is_busy:
         client = await rig.client()
         await healthy(rig, client)
-        await rig.candidate.received_requests(1)
     with socket.socket() as late:
         late.setblocking(False)  # noqa: FBT003  the socket API
         with no_descriptors():
@@ -90,7 +104,7 @@ async def test_d16_without_a_descriptor_clients_wait_until_there_is_one(rig: Rig
         assert (await asyncio.wait_for(loop.sock_recv(late, 1000), 5)).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_d16_a_backend_that_cannot_be_dialled_for_want_of_descriptors_is_a_500(rig: Rig) -> None:
+async def test_d16_a_backend_that_cannot_be_dialled_for_want_of_descriptors_is_a_503(rig: Rig) -> None:
     await rig.start()
     client = await rig.client()
     await rig.until(lambda: rig.plane.connections, "the client to be accepted")
@@ -98,27 +112,51 @@ async def test_d16_a_backend_that_cannot_be_dialled_for_want_of_descriptors_is_a
         await client.send(GET)
         answer = await client.read_response()
         await rig.quiet()
-    assert without_date(answer.raw) == problem(500, "internal", "proxy_internal_error", close=True)
-    await ended(client)
-    assert rig.drops() == {"in_flight_full": 1}  # the copy's want is ours too, and no evidence
+    assert without_date(answer.raw) == OVERLOADED
+    assert rig.drops() == {"shed": 1}  # the copy's want is ours too, and no evidence
     assert rig.plane.services[0].serving.pool.open == 0
-    assert (await rig.ask()).status == 200
+    await healthy(rig, client)
+
+
+async def test_d16_a_copy_that_is_still_dialling_gives_its_descriptor_to_a_backend_that_is_to_serve(rig: Rig) -> None:
+    last_answer = (read_request(), send(sized(b"ok", b"Connection: close")))
+    with black_hole_port() as port:
+        mirror = {"connect_timeout": "60s"}
+        await rig.start(primary=ScriptedBackend(default=last_answer), candidate=port, service={"mirror": mirror})
+        client, dialling = await rig.client(), rig.plane.services[0].mirror.upstream._tasks
+        for _ in range(2):  # one descriptor is for the proxy and, in this process, one for the backend
+            await client.send(GET)
+            assert (await client.read_response()).status == 200
+        await rig.until(lambda: len(dialling) == 2 and not rig.plane.services[0].serving.connections, "two dials")
+        with no_holes(), no_descriptors():
+            await client.send(GET)
+            assert (await client.read_response()).status == 200
+        assert rig.drops() == {"shed": 3}
+        assert rig.plane.services[0].mirror.upstream.pool.open == 0
+
+
+async def test_d16_what_is_no_want_of_descriptors_only_pauses(rig: Rig) -> None:
+    await rig.start()
+    await healthy(rig, await rig.client())
+    rig.listener._sock.shutdown(socket.SHUT_RD)  # from here on nothing can be accepted, and that is EINVAL
+    await rig.until(lambda: not rig.listener.is_accepting, "accepting to pause")
+    assert not rig.plane.shedding.causes
 
 
 # --- a worker of its own
 
 OPEN_FILES = 500
-AFFORDABLE = (OPEN_FILES - 256 - 200) // 2
-"""What is kept for other files and for mirrors, and a backend's connection for each client's."""
+AFFORDABLE = OPEN_FILES // 4
+"""As few files are left beside 256 for others and 200 for mirrors, clients get a quarter, and backends another."""
 WATCHED_S = 0.6
 STILL = 20
 
 
 class SmallHost(ProxyHost):
-    """A proxy whose processes may open few files, and do not close unused connections."""
+    """A proxy whose processes may open few files; it mirrors nothing, so it has nothing to give up."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        super().__init__(folder, *words)
+        super().__init__(folder, "--mode", "primary", *words)
         self.argv = ["sh", "-c", f'ulimit -n {OPEN_FILES}; SHADOW_PROXY_POOL__IDLE=60s exec "$@"', "sh", *self.argv]
 
 
@@ -146,23 +184,23 @@ async def test_d16_a_worker_with_few_descriptors_neither_fails_nor_spins(tmp_pat
 
 async def _late(stack: AsyncExitStack, proxy: ProxyHost, worker: int, *, asking: RawClient | None) -> RawClient:
     """A client that connects while there is no descriptor, and is served once there is; `asking` is in already."""
-    await _settled(worker)
+    await descriptors_still(worker)
     with no_descriptors(worker):
         late = await stack.enter_async_context(await RawClient.open(proxy.port))
         await late.send(GET)
-        begin, spent = monotonic(), _cpu_s(worker)
+        begin, spent = monotonic(), cpu_s(worker)
         while (watched := monotonic() - begin) < WATCHED_S:
             if asking is not None:
                 await asking.send(GET)
                 assert (await asking.read_response()).status == 200
             await asyncio.sleep(0.02)  # a client with little to ask; a spinning worker would use all of it
-        assert _cpu_s(worker) - spent < watched / 4
+        assert cpu_s(worker) - spent < watched / 4
         assert late.received == b""
     assert (await late.read_response()).status == 200
     return late
 
 
-async def _settled(worker: int) -> None:
+async def descriptors_still(worker: int) -> None:
     """Wait until the worker has closed what it was to close: the same descriptors, look after look."""
     looks: list[set[int]] = []
 
@@ -173,7 +211,7 @@ async def _settled(worker: int) -> None:
     await wait_until_async(is_still, "the worker's descriptors to stay the same")
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """CPU seconds a process has used, proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -58,6 +58,7 @@ def test_every_reason_stands_here() -> None:
         Refused.TLS,  # test_tls_listener
         Refused.MAX_FORWARDS,  # no error: OPTIONS is answered with 200, test_a_methods
         Refused.INTERNAL,  # below
+        Refused.OVERLOADED,  # tests/faults/test_memory.py
     }
     assert {reason for reason, _, _ in REFUSED} == set(Refused) - elsewhere
 

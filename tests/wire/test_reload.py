@@ -121,7 +121,7 @@ async def test_the_kill_switch_reaches_copies_of_earlier_settings(rig: Rig) -> N
     assert rig.drops() == {"draining": 1}
 
 
-async def test_a_removed_service_serves_to_the_end_what_it_began(rig: Rig) -> None:
+async def test_a_removed_service_serves_to_the_end_what_it_began_and_mirrors_nothing_more(rig: Rig) -> None:
     release = asyncio.Event()
     await rig.start((read_request(), wait_for(release), send(sized(b"ok"))))
     client = await rig.client()
@@ -135,9 +135,21 @@ async def test_a_removed_service_serves_to_the_end_what_it_began(rig: Rig) -> No
     assert (await client.read_response()).body == b"ok"
     await client.send(GET)
     assert (await client.read_response()).status == 404
-    await rig.until(lambda: len(rig.pairs) == 1, "its pair")
+    await rig.quiet()
     await nothing_is_left(rig)
+    assert (rig.drops(), rig.pairs) == ({"draining": 1}, [])
     assert rig.plane.tally().by(REQUESTS, "service") == {"ranker": 1}
+
+
+async def test_copies_under_way_of_a_removed_service_are_ended(rig: Rig) -> None:
+    await rig.start(primary=ScriptedBackend(default=OK), candidate=ScriptedBackend([(read_request(), hang())]))
+    await healthy(rig, await rig.client())
+    await rig.candidate.received_requests(1)
+    tree = rig.plane.settings.model_dump(mode="json")
+    tree["services"]["search"] = {**tree["services"].pop("ranker"), "hosts": ["search.example"]}
+    rig.plane.adopt(Snapshot(2, Settings.model_validate(tree), {"search": Mode.SHADOW}, 2))
+    assert rig.drops() == {"draining": 1}
+    await nothing_is_left(rig)
 
 
 async def test_a_service_at_another_place_keeps_its_pairs_apart(rig: Rig) -> None:

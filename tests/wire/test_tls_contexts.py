@@ -152,3 +152,14 @@ def test_contexts_are_shared_by_those_who_use_them_and_gone_with_the_last() -> N
     del one
     gc.collect()
     assert not contexts._made
+
+
+async def test_a_context_that_cannot_be_made_is_said_once_however_many_ask_for_it(
+    executor: ThreadPoolExecutor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contexts: list[ssl.SSLContext] = []
+    live = LiveContext(contexts.pop, (), executor)
+    for _ in range(50):
+        with pytest.raises(IndexError):
+            await live.ready()
+    assert capsys.readouterr().out.count("certificate_not_used") == 1

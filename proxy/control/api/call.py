@@ -10,12 +10,14 @@ from proxy.config.models import Settings
 from proxy.config.spelling import nearest
 from proxy.control.api.problems import Problem
 from proxy.control.evidence_store import EvidenceStore
+from proxy.control.kill_switch import KillSwitchWatch
 from proxy.control.links import Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
 from proxy.control.reload import Reloader
 from proxy.control.snapshots import Snapshots
 from proxy.control.state import Asked, State
+from proxy.ipc.messages import Snapshot
 
 MAX_REASON = 500
 _TRUTHS = {"": True, "true": True, "1": True, "false": False, "0": False}
@@ -31,12 +33,18 @@ class Control:
     links: Links
     readiness: Readiness
     reloader: Reloader
+    kill_switch: KillSwitchWatch
     build: Build
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
         return self.snapshots.current.settings
+
+    @property
+    def in_force(self) -> Snapshot:
+        """The snapshot in force, with the modes that workers have."""
+        return self.kill_switch.in_force(self.snapshots.current)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,16 @@ from proxy.control.state import ServiceState, Step
 async def change(control: Control, call: Call, service: str, to: ServiceState) -> dict[str, Any]:
     """Bring a service to a state and answer the change keys: changed, before, after, by, reason, audit_id, undo.
 
+    kill_switch is one more: what has to be released before an undo that mirrors.
     A dry run brings it nowhere, and has two keys more: dry_run, and a message that says so.
 
-    Raises Problem: 412 for a stale If-Match (a less bold change ignores it), 409 when overtaken, 503 when the
-    disk refuses.
+    Raises Problem: 412 for a stale If-Match (a less bold change ignores it), 409 when overtaken or, but for less bold
+    changes, while the kill switch is pulled, 503 when the disk refuses.
     """
     asked = call.asked
     step = control.snapshots.step(service, to)
+    if step.after.mode is not Mode.PRIMARY or is_raise(step.before, step.after):
+        refuse_while_pulled(control)
     if is_raise(step.before, to) and call.if_match not in {None, "*", str(step.version_before)}:
         raise Problem(412, "stale-snapshot", f"The snapshot in force is {step.version_before}; nothing was applied.")
     if call.dry_run:
@@ -39,6 +42,13 @@ async def change(control: Control, call: Call, service: str, to: ServiceState) -
     return _keys(done, call, control)
 
 
+def refuse_while_pulled(control: Control) -> None:
+    """What would not be in force is not acknowledged either. Raises Problem 409 while the kill switch is pulled."""
+    if pulled := control.kill_switch.look():
+        why = pulled.why[0].upper() + pulled.why[1:]
+        raise Problem(409, "kill-switch", f"{why}: nothing is mirrored. Nothing was applied.", hint=pulled.release)
+
+
 def overtaken() -> Problem:
     """Something came between a call and its answer."""
     return Problem(409, "overtaken", "A less bold change, or another configuration, came meanwhile and holds.")
@@ -55,6 +65,7 @@ def _keys(done: Change, call: Call, control: Control) -> dict[str, Any]:
         "reason": call.asked.reason,
         "audit_id": done.audit_id,
         "undo": _undo(step, only=len(control.settings.services) == 1) if changed else None,
+        "kill_switch": control.kill_switch.shown(),
     }
 
 
@@ -65,7 +76,7 @@ def _would(step: Step) -> str:
 
 
 def _spoken(state: ServiceState) -> str:
-    return f"mode {state.mode}" + (" with the kill switch latched" if state.latched else "")
+    return f"mode {state.mode}" + (", latched" if state.latched else "")
 
 
 def _undo(step: Step, *, only: bool) -> str:

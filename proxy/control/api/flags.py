@@ -2,7 +2,7 @@
 
 | mode    | phase               | v2_enabled     | shadow_mode | setting the flag                                    |
 |---------|---------------------|----------------|-------------|-----------------------------------------------------|
-| primary | PHASE_1_BETA        | unless latched | false       | v2_enabled: false = kill switch; true releases it   |
+| primary | PHASE_1_BETA        | unless latched | false       | v2_enabled: false latches v2 off; true unlatches it |
 | shadow  | PHASE_2_BETA_SHADOW | true           | true        | shadow_mode: true = mode shadow, false = primary    |
 
 Everything else these flags can say needs a mode this version does not have, and is refused as a whole.
@@ -19,7 +19,7 @@ from proxy.core.modes import LIVE_MODES
 
 _PHASES = {Mode.PRIMARY: "PHASE_1_BETA", Mode.SHADOW: "PHASE_2_BETA_SHADOW"}
 _SWITCHES = frozenset({"v2_enabled", "shadow_mode", "mode"})
-KILLED = ServiceState(Mode.PRIMARY, latched=True)
+LATCHED = ServiceState(Mode.PRIMARY, latched=True)
 
 
 def flags(service: Service, state: ServiceState) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def state_asked_for(asked: Mapping[str, Any], service: Service, state: ServiceSt
         names = ", ".join(name for name in asked if name in _SWITCHES)
         raise Problem(422, "contradicting-flags", f"These flags contradict each other: {names}. Nothing was applied.")
     if asked.get("v2_enabled") is False:
-        return KILLED
+        return LATCHED
     mode = modes.pop() if modes else state.mode
     return ServiceState(mode, state.latched and mode is Mode.PRIMARY and asked.get("v2_enabled") is not True)
 

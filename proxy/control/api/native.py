@@ -35,9 +35,11 @@ async def metrics(control: Control, call: Call) -> web.Response:
     scrape = Exposition(
         control.settings,
         control.evidence.published,
-        control.snapshots.current.modes,
+        control.in_force.modes,
         control.reloader.last,
         control.build,
+        is_killed=control.kill_switch.look() is not None,
+        was_lost=control.state.was_lost,
     )
     text, content_type = await asyncio.to_thread(scrape.render, call.accept)
     return plain(text, content_type)
@@ -45,16 +47,17 @@ async def metrics(control: Control, call: Call) -> web.Response:
 
 async def get_status(control: Control, _call: Call) -> web.Response:
     """`GET /api/v1/status`."""
-    published = control.evidence.published
+    published, in_force, pulled = control.evidence.published, control.in_force, control.kill_switch.look()
     uptime = time.time() - (published.processes.started_at or control.build.started_at)
-    said = status(control.snapshots.current, published, control.build.version, max(0.0, uptime), control.links.refused)
-    return answer({**said, "configuration": configuration(control.snapshots.current, control.reloader.last)})
+    said = status(in_force, published, control.build.version, max(0.0, uptime), control.links.refused, pulled=pulled)
+    return answer({**said, "configuration": configuration(in_force, control.reloader.last)})
 
 
 async def get_service(control: Control, call: Call) -> web.Response:
     """`GET /api/v1/services/{service}`."""
     name = known_service(call.parameters["service"], control.settings)
-    return answer(service_status(name, control.snapshots.current, control.evidence.published.tally))
+    pulled = control.kill_switch.look()
+    return answer(service_status(name, control.in_force, control.evidence.published.tally, pulled))
 
 
 async def put_mode(control: Control, call: Call) -> web.Response:

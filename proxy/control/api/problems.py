@@ -1,4 +1,7 @@
-"""Refusals as `application/problem+json` (RFC 9457), without internals: no version, path, stack or exception text."""
+"""Refusals as `application/problem+json` (RFC 9457), without internals: no version, stack, exception text or path.
+
+But where a file is what stands in the way, its path is the hint.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from proxy.config.models import Mode
 from proxy.control.api.call import Call, Control
-from proxy.control.api.change import change, overtaken
+from proxy.control.api.change import change, overtaken, refuse_while_pulled
 from proxy.control.api.flags import check_share, flags, migration_status, state_asked_for
 from proxy.control.api.problems import Problem, answer
 from proxy.control.state import ServiceState
@@ -25,13 +25,16 @@ async def post_flags(control: Control, call: Call) -> web.Response:
     name = call.service(control.settings)
     asked = _flags_asked(call.body)
     state = control.snapshots.states[name]
-    keys = await change(control, call, name, state_asked_for(asked, control.settings.services[name], state))
+    wanted = state_asked_for(asked, control.settings.services[name], state)
+    if asked.get("v2_enabled"):  # though it may be so already, but for the kill switch
+        refuse_while_pulled(control)
+    keys = await change(control, call, name, wanted)
     message = "Flags updated" if keys["changed"] else "Flags are as asked already"
     return answer({"message": message, **_flags_answer(control, name), **keys})
 
 
 async def enable_shadow_mode(control: Control, call: Call) -> web.Response:
-    """`POST /admin/enable-shadow-mode`; releases the kill switch."""
+    """`POST /admin/enable-shadow-mode`: also takes back `v2_enabled: false`."""
     name = call.service(control.settings)
     unknown = call.body.keys() - _NOT_FLAGS - {"share"}
     if unknown:
@@ -55,7 +58,10 @@ def _flags_asked(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _flags_answer(control: Control, name: str) -> dict[str, Any]:
-    """The flags as they are now. Raises Problem 409 if a reload has meanwhile removed the service."""
+    """The flags as they are now, and the kill switch, which stands over them.
+
+    Raises Problem 409 if a reload has meanwhile removed the service.
+    """
     states = control.snapshots.states
     if name not in states:
         raise overtaken()
@@ -64,4 +70,5 @@ def _flags_answer(control: Control, name: str) -> dict[str, Any]:
         "migration_status": migration_status(name, states[name]),
         "services": {service: {"mode": state.mode, "weight": 0} for service, state in states.items()},
         "snapshot": control.snapshots.current.version,
+        "kill_switch": control.kill_switch.shown(),
     }

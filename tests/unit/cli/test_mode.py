@@ -41,6 +41,16 @@ def test_a_change_says_before_after_and_undo(admin: StubAdmin, capsys: pytest.Ca
     assert asked.body == {"mode": "primary", "reason": "v2 is down"}
 
 
+def test_an_undo_that_the_kill_switch_forbids_says_so(admin: StubAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    pulled = {"why": "the kill switch is pulled", "release": "rm /state/kill-switch"}
+    admin.say("PUT", MODE, {**changed("shadow", "primary"), "kill_switch": pulled})
+    assert main(["mode", "primary", "ranker", "--admin", admin.url]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        f"Undo: shadow-proxy mode shadow ranker --admin {admin.url}",
+        "      but first rm /state/kill-switch: the kill switch is pulled",
+    ]
+
+
 def test_the_only_service_need_not_be_named(admin: StubAdmin) -> None:
     assert main(["mode", "primary", "--admin", admin.url]) == 0
     assert [asked.target for asked in admin.asked] == ["/api/v1/status", MODE]
@@ -89,14 +99,14 @@ def test_a_refusal_is_exit_4_with_its_reason_and_advice(
         "type": "/problems/latched",
         "title": "Latched",
         "status": status_code,
-        "detail": "the kill switch was used",
+        "detail": "v2 is latched off",
         "errors": [{"gate": "agreement", "state": "wait"}],
         "hint": "re-arm first",
     }
     admin.say("PUT", MODE, problem, status_code)
     assert main(["mode", "shadow", "ranker", "--admin", admin.url]) == 4
     said = capsys.readouterr().err
-    assert said.startswith("shadow-proxy mode: Latched: the kill switch was used\n  gate agreement  state wait")
+    assert said.startswith("shadow-proxy mode: Latched: v2 is latched off\n  gate agreement  state wait")
     assert ("--token-file" if status_code == 401 else "Next: re-arm first") in said
 
 
@@ -110,3 +120,11 @@ def test_other_modes_are_refused_before_anybody_is_asked(
     assert main(["mode", mode, "--admin", admin.url]) == 2
     assert message in capsys.readouterr().err
     assert admin.asked == []
+
+
+def test_who_cannot_reach_the_admin_port_hears_of_the_kill_switch(capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--admin", "http://127.0.0.1:1"]
+    assert main(["mode", "primary", "ranker", *place]) == 3
+    assert "kill-switch" in capsys.readouterr().err
+    assert main(["mode", "shadow", "ranker", *place]) == 3
+    assert "kill-switch" not in capsys.readouterr().err

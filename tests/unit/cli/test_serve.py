@@ -1,3 +1,4 @@
+import json
 import re
 import socket
 import sys
@@ -56,6 +57,23 @@ def test_a_stored_mode_that_beats_the_configured_one_is_said() -> None:
     text = "\n".join(ready_lines(house(token), "127.0.0.1:1", "127.0.0.1:2", {"default": "primary"}))
     assert "default   PRIMARY   (kept from before; shadow is configured)" in text
     assert "mirrored   nothing; to change that: shadow-proxy mode shadow default --admin http://127.0.0.1:2" in text
+
+
+PULLED = {"why": "the kill switch is pulled", "release": "rm /state/kill-switch"}
+
+
+def test_what_the_kill_switch_stops_is_not_put_down_to_an_earlier_decision() -> None:
+    token = EnsuredToken(None, made=False, token="7c1e")
+    lines = ready_lines(house(token), "127.0.0.1:1", "127.0.0.1:2", {"default": "primary"}, PULLED)
+    assert "default   PRIMARY   (the kill switch is pulled)" in lines
+    assert " mirrored   nothing; to change that: rm /state/kill-switch" in lines
+
+
+@pytest.mark.parametrize("pulled", [PULLED, None], ids=["pulled", "released"])
+def test_the_json_line_tells_of_the_kill_switch(pulled: dict[str, str] | None) -> None:
+    token = EnsuredToken(None, made=False, token="7c1e")
+    line = ready_json(house(token), "127.0.0.1:1", "127.0.0.1:2", {"default": "primary"}, pulled)
+    assert json.loads(line)["kill_switch"] == pulled
 
 
 def test_commands_to_paste_carry_what_leads_here(home: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli.standing import following, processes_down, standing
+from proxy.cli.standing import following, killed, processes_down, standing, workers_suspended
+from proxy.core.reasons import Suspension
 from tests.unit.cli.statuses import BUSY, QUIET, status
 
 
@@ -105,6 +106,29 @@ def test_a_process_that_is_down_is_said() -> None:
     assert [line.plain for line in processes_down(said)] == ["judge-0 is down: the supervisor restarts it"]
 
 
+def test_an_open_breaker_stands_below_what_it_drops() -> None:
+    text = shown({**BUSY, "breaker_open": {"workers": 1, "since": "2023-11-14T22:13:20Z"}}).splitlines()
+    dropped = next(number for number, line in enumerate(text) if line.startswith(" dropped"))
+    assert text[dropped + 1] == " breaker      open since 2023-11-14T22:13:20Z: the candidate gives no answers"
+    assert "breaker" not in shown({**BUSY, "breaker_open": None})
+
+
+def test_what_is_in_quarantine_is_named() -> None:
+    text = shown({**BUSY, "quarantined": {"rules": {"slow": 1}, "endpoints": {"e" * 63: 1}}}).splitlines()
+    at = text.index(" left out     rule slow in 1 of 1 judge")
+    assert text[at + 2] == " " * 14 + "three comparisons took too long, or crashed; see the log"
+    assert max(map(len, text)) <= 80
+    assert not any("left out" in line for line in shown(BUSY).splitlines())
+
+
+@pytest.mark.parametrize("cause", [*Suspension, "something newer"])
+def test_a_worker_that_mirrors_nothing_says_why(cause: str) -> None:
+    said = {**status(BUSY), "suspended": [{"process": "worker-0", "cause": cause}]}
+    (line,) = [line.plain for line in workers_suspended(said)]
+    assert line.startswith("worker-0 mirrors nothing: ")
+    assert line.endswith(cause) == (cause == "something newer")
+
+
 @given(
     agreed=st.integers(0, 10**6),
     disagreed=st.integers(1, 10**6),
@@ -113,3 +137,34 @@ def test_a_single_disagreement_never_reads_100(agreed: int, disagreed: int) -> N
     compared = agreed + disagreed
     text = shown({**BUSY, "compared": compared, "agreement": agreed / compared, "interval": None, "coverage": None})
     assert "100.00 %" not in text
+
+
+WARM_UP = {"left_s": 42.3, "verdicts": {"match": 1200, "mismatch": 34}}
+
+
+def test_what_is_compared_while_a_side_may_be_cold_is_no_agreement() -> None:
+    verdicts = {"requests": 2000, "mirrored": 1234, "verdicts": WARM_UP["verdicts"]}
+    lines = shown({**QUIET, **verdicts, "warm_up": WARM_UP}).splitlines()
+    assert " agreement    warming up: 43 s left; 1,234 compared in it do not count" in lines
+    over = shown({**QUIET, **verdicts, "warm_up": {**WARM_UP, "left_s": 0.0}}).splitlines()
+    assert " agreement    nothing compared yet: the 1,234 verdicts of the warm-up do not count" in over
+
+
+def test_earlier_evidence_is_shown_beside_a_warm_up() -> None:
+    warm_up = {"left_s": 42.3, "verdicts": {"match": 559}}
+    lines = shown({**BUSY, "warm_up": warm_up}).splitlines()
+    assert " compared     5,010   4,000 match, 381 tolerated, 69 mismatch, 1 candidate_error" in lines
+    assert " warm-up      43 s left; 559 compared in it do not count" in lines
+    assert " warm-up      over; 559 compared in it do not count" in shown(
+        {**BUSY, "warm_up": {**warm_up, "left_s": 0.0}}
+    )
+    assert "warm-up" not in shown({**BUSY, "warm_up": {"left_s": 0.0, "verdicts": {}}})
+
+
+def test_a_pulled_kill_switch_is_said_with_what_releases_it() -> None:
+    said = {**status(), "kill_switch": {"why": "the kill switch is pulled", "release": "rm /state/kill-switch"}}
+    assert [line.plain for line in killed(said)] == [
+        "the kill switch is pulled: nothing is mirrored; to change that:",
+        "    rm /state/kill-switch",
+    ]
+    assert not list(killed({**status(), "kill_switch": None}))

@@ -47,6 +47,7 @@ def test_everything_else_is_taken_as_read(name: str) -> None:
         "pool": {"idle": "7s"},
         "mirror_budget": "7MiB",
         "judge": {"queue": "7MiB"},
+        "shed": {"loop_lag": "7s"},
         "forwarded": {"mode": "off"},
         "errors": {"proxy_status": False},
         "default_service": "ranker",

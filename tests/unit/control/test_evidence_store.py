@@ -24,7 +24,9 @@ from proxy.ipc.messages import Hello, Snapshot
 from tests.unit.control.settings import settings
 
 
-def worker(requests: int, *, judge: str = "j1", offered: int | None = None, incarnation: str = "w1") -> Report:
+def worker(
+    requests: int, *, judge: str = "judge-0:1", offered: int | None = None, incarnation: str = "worker-0:1"
+) -> Report:
     """A worker that mirrored all it served, and offered `offered` pairs (default: all) to a judge."""
     tally = Tally()
     tally.count(REQUESTS, ("ranker", "score", "v1", "2xx"), requests)
@@ -34,7 +36,7 @@ def worker(requests: int, *, judge: str = "j1", offered: int | None = None, inca
     return Report("worker-0", incarnation, tally)
 
 
-def judge(verdicts: int, incarnation: str = "j1", worker: str = "w1") -> Report:
+def judge(verdicts: int, incarnation: str = "judge-0:1", worker: str = "worker-0:1") -> Report:
     tally = Tally()
     tally.count(COMPARISONS, ("ranker", "score", "match"), verdicts)
     tally.count(PAIRS_JUDGED, ("ranker", "score", "v1", "2xx", worker), verdicts)
@@ -112,14 +114,14 @@ async def test_counters_go_on_over_runs_and_earlier_runs_are_folded_once(house: 
         house.restart(run)
         assert house.tally.total(REQUESTS) == 10
         assert house.tally.by(DROPPED, "reason")["judge_lost"] == 3
-    await house.hear(worker(5, judge="j2", incarnation="w2"), judge(5, "j2", "w2"))
+    await house.hear(worker(5, judge="judge-0:2", incarnation="worker-0:2"), judge(5, "judge-0:2", "worker-0:2"))
     assert house.tally.total(REQUESTS) == 15
     assert house.tally.total(MIRRORS) == house.tally.total(COMPARISONS) + house.tally.total(DROPPED)
 
 
 async def test_what_is_reckoned_can_be_told_as_json(house: House) -> None:
     await house.hear(worker(10), judge(7))
-    await house.hear(judge(0, "j2"), worker(0, incarnation="w2"))
+    await house.hear(judge(0, "judge-0:2"), worker(0, incarnation="worker-0:2"))
     told = service_status("ranker", Snapshot(1, settings(), {"ranker": Mode.SHADOW}), house.tally)
     assert orjson.loads(orjson.dumps(told))["dropped_by"]["judge_lost"] == 3
 
@@ -134,13 +136,13 @@ async def test_levels_of_an_earlier_run_are_gone(house: House) -> None:
 async def test_a_new_incarnation_ends_the_old_one(house: House) -> None:
     await house.hear(worker(10), judge(7))
     assert house.tally.total(DROPPED) == 0
-    await house.hear(judge(0, "j2"))
+    await house.hear(judge(0, "judge-0:2"))
     assert house.tally.by(DROPPED, "reason")["judge_lost"] == 3
 
 
 async def test_pairs_offered_to_a_judge_the_supervisor_has_just_started_are_not_lost(house: House) -> None:
-    house.supervised("j9")
-    await house.hear(worker(10, judge="j9"))
+    house.supervised("judge-0:9")
+    await house.hear(worker(10, judge="judge-0:9"))
     assert house.tally.total(DROPPED) == 0
     assert house.store.published.processes.started_at == 5.0
 
@@ -149,7 +151,7 @@ async def test_evidence_of_what_is_no_longer_configured_is_kept_as_it_was_counte
     tally = Tally()
     tally.count(REQUESTS, ("ranker", "gone", "v1", "2xx"), 3)
     tally.count(REQUESTS, ("gone", "score", "v1", "2xx"), 4)
-    await house.hear(Report("worker-0", "w1", tally))
+    await house.hear(Report("worker-0", "worker-0:1", tally))
     assert house.tally.by(REQUESTS, "endpoint") == {"gone": 3, "other": 0, "score": 4}
     assert house.tally.by(REQUESTS, "service") == {"gone": 4, "ranker": 3}
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from proxy.config.models import Mode
-from proxy.control.api.flags import KILLED, check_share, flags, migration_status, state_asked_for
+from proxy.control.api.flags import LATCHED, check_share, flags, migration_status, state_asked_for
 from proxy.control.api.problems import Problem
 from proxy.control.state import ServiceState
 from tests.unit.control.settings import settings
@@ -16,7 +16,7 @@ PRIMARY, SHADOW = ServiceState(Mode.PRIMARY), ServiceState(Mode.SHADOW)
     ("state", "phase", "v2_enabled", "shadow_mode"),
     [
         (PRIMARY, "PHASE_1_BETA", True, False),
-        (KILLED, "PHASE_1_BETA", False, False),
+        (LATCHED, "PHASE_1_BETA", False, False),
         (SHADOW, "PHASE_2_BETA_SHADOW", True, True),
     ],
 )
@@ -41,15 +41,15 @@ def test_a_state_reads_as_flags_and_phase(
     }
 
 
-@pytest.mark.parametrize("before", [PRIMARY, SHADOW, KILLED])
+@pytest.mark.parametrize("before", [PRIMARY, SHADOW, LATCHED])
 @pytest.mark.parametrize(
     ("asked", "after"),
     [
         ({"shadow_mode": True}, SHADOW),
         ({"mode": "shadow"}, SHADOW),
         ({"shadow_mode": True, "v2_enabled": True}, SHADOW),
-        ({"v2_enabled": False}, KILLED),
-        ({"v2_enabled": False, "shadow_mode": False}, KILLED),
+        ({"v2_enabled": False}, LATCHED),
+        ({"v2_enabled": False, "shadow_mode": False}, LATCHED),
         ({"v2_enabled": True, "shadow_mode": False}, PRIMARY),
     ],
 )
@@ -61,9 +61,9 @@ def test_flags_ask_for_a_state(before: ServiceState, asked: dict[str, Any], afte
     ("before", "asked", "after"),
     [
         (SHADOW, {"shadow_mode": False}, PRIMARY),
-        (KILLED, {"shadow_mode": False}, KILLED),
-        (KILLED, {"mode": "primary"}, KILLED),
-        (KILLED, {"v2_enabled": True}, PRIMARY),
+        (LATCHED, {"shadow_mode": False}, LATCHED),
+        (LATCHED, {"mode": "primary"}, LATCHED),
+        (LATCHED, {"v2_enabled": True}, PRIMARY),
         (SHADOW, {"v2_enabled": True}, SHADOW),
         (SHADOW, {"v2_primary": False, "percentage": 0, "share": 1, "primary": "v1"}, SHADOW),
     ],
@@ -72,7 +72,7 @@ def test_what_is_not_asked_for_stays(before: ServiceState, asked: dict[str, Any]
     assert state_asked_for(asked, RANKER, before) == after
 
 
-@pytest.mark.parametrize("before", [PRIMARY, SHADOW, KILLED])
+@pytest.mark.parametrize("before", [PRIMARY, SHADOW, LATCHED])
 def test_asking_for_all_present_flags_changes_nothing(before: ServiceState) -> None:
     assert state_asked_for(flags(RANKER, before), RANKER, before) == before
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import sqlite3
 import threading
@@ -23,12 +24,14 @@ from proxy.control.api.call import Control
 from proxy.control.api.front import Front
 from proxy.control.database import Database, open_database
 from proxy.control.evidence_store import EvidenceStore
+from proxy.control.kill_switch import KillSwitchWatch
 from proxy.control.links import Links
 from proxy.control.metrics import Build
 from proxy.control.readiness import Readiness
 from proxy.control.reload import Reloader
 from proxy.control.snapshots import Keep, Snapshots
 from proxy.control.state import Asked, State
+from proxy.ipc.kill_switch import KillSwitch
 from proxy.ipc.messages import Snapshot
 from tests.kit.polling import wait_until_async
 from tests.unit.control.settings import settings
@@ -70,6 +73,7 @@ class Admin:
 @asynccontextmanager
 async def admin_port(directory: Path) -> AsyncIterator[Admin]:
     configured, database = settings(), open_database(directory / "state")
+    memory = KillSwitch.shared()
     admin = Admin(database, State(database, "run-1"))
     evidence = EvidenceStore(database, configured, "run-1", directory / "processes.json")
     snapshots = admin.snapshots = Snapshots(configured, admin.state, admin.publish, admin.state.boot(), "run-1")
@@ -80,6 +84,7 @@ async def admin_port(directory: Path) -> AsyncIterator[Admin]:
         Links(evidence),
         Readiness(configured, frozenset),
         Reloader(Sources(), directory, snapshots, admin.state, evidence.configure),
+        KillSwitchWatch(KillSwitch(directory, memory), admin.state),
         Build("0", "3", 0.0),
     )
     listener = socket.create_server(("127.0.0.1", 0))
@@ -90,6 +95,7 @@ async def admin_port(directory: Path) -> AsyncIterator[Admin]:
     finally:
         await runner.cleanup()
         database.close()
+        os.close(memory)
 
 
 async def test_an_accident_is_a_500_without_internals_and_an_audit_row(tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ async def test_a_change_of_a_service_that_is_removed_before_the_answer_is_overta
 
     async with admin_port(tmp_path) as admin:
 
-        async def is_killed() -> bool:
+        async def is_off() -> bool:
             return admin.published[-1].modes["ranker"] is Mode.PRIMARY
 
         admin.database._connection.set_trace_callback(hang)
@@ -142,7 +148,7 @@ async def test_a_change_of_a_service_that_is_removed_before_the_answer_is_overta
         await storing.wait()
         change = asyncio.create_task(admin.change(KILL))
         try:
-            await wait_until_async(is_killed, "the kill switch in force")
+            await wait_until_async(is_off, "mode primary in force")
         finally:
             works_again.set()
         await reread
@@ -159,6 +165,6 @@ async def test_a_refusal_that_the_disk_refuses_is_in_the_audit_log_once_it_works
         assert (status, wrong) == (503, 422)
         assert "a refused attempt is not in the audit log yet" in [line["event"] for line in logs]
         admin.database._connection.execute("PRAGMA query_only = 0")
-        await admin.state.settle_refusals()
-        await admin.state.settle_refusals()
+        await admin.state.settle_owed()
+        await admin.state.settle_owed()
         assert await admin.results() == ["503 not-stored", "422 invalid-flags"]

@@ -14,13 +14,14 @@ from proxy.core.families import (
     BACKEND_DURATION,
     COMPARISONS,
     DELTA,
-    DROPPED,
     FAMILIES,
     LATENCY_RATIO,
     MIRROR_IN_FLIGHT,
+    MIRRORS,
     REQUEST_DURATION,
     REQUESTS,
 )
+from proxy.core.reasons import Drop
 from proxy.core.tally import Tally
 from tests.kit.metrics import Metrics, balanced, parse
 from tests.unit.control.settings import service, settings
@@ -84,6 +85,7 @@ def test_label_sets_known_from_the_settings_are_there_at_zero() -> None:
         ):
             labels = {"service": "ranker", "endpoint": endpoint, "verdict": verdict}
             assert value(metrics, "shadow_comparisons_total", **labels) == 0
+            assert value(metrics, "shadow_warm_up_comparisons_total", **labels) == 0
     assert value(metrics, "shadow_dropped_total", service="ranker", reason="judge_lost") == 0
     assert value(metrics, "shadow_refused_requests_total", reason="framing") == 0
     assert balanced(text())
@@ -101,19 +103,15 @@ def test_reasons_that_nothing_gives_yet_have_no_series_until_something_does() ->
         "loop",
         "draining",
     }
-    assert {dict(labels)["reason"] for labels in drops} == {
-        "client_gone",
-        "incomplete",
-        "too_large",
-        "in_flight_full",
-        "memory_full",
-        "judge_full",
-        "judge_lost",
-        "draining",
-    }
+    assert {dict(labels)["reason"] for labels in drops} == set(Drop)
     later = Tally()
-    later.count(DROPPED, ("ranker", "shed"), 3)
-    assert value(scraped(later), "shadow_dropped_total", service="ranker", reason="shed") == 3
+    later.count(MIRRORS, ("ranker", "score", "excluded"), 3)
+    labels = {"service": "ranker", "endpoint": "score", "result": "excluded"}
+    assert value(scraped(later), "shadow_mirrors_total", **labels) == 3
+
+
+def test_a_breaker_that_never_opened_is_0() -> None:
+    assert value(scraped(), "shadow_breaker_open", service="ranker", backend="v2") == 0
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ async def test_a_configuration_the_disk_refuses_changes_nothing(desk: Desk) -> N
     assert await desk.state.audit(10, None) == []
 
 
-async def test_a_kill_switch_pulled_while_a_configuration_is_stored_holds(desk: Desk) -> None:
+async def test_a_service_latched_while_a_configuration_is_stored_stays_so(desk: Desk) -> None:
     works_again, storing = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -187,7 +187,7 @@ async def test_a_configuration_whose_audit_row_the_disk_refuses_is_in_force_and_
     done = await desk.snapshots.reread(settings(workers=1), ASKED, kept(), lambda _: desk.refuse_writes(refuse=True))
     assert (done.audit_id, desk.snapshots.current.configuration) == (None, 2)
     desk.refuse_writes(refuse=False)
-    await desk.state.settle_refusals()
+    await desk.state.settle_owed()
     (row,) = await desk.state.audit(10, None)
     assert (row["result"], row["after"]) == ("applied", {"snapshot": 2})
 
@@ -272,7 +272,7 @@ async def test_what_is_owed_to_the_disk_never_overwrites_a_later_change(desk: De
     assert desk.stored() == SHADOW
 
 
-async def test_a_kill_switch_does_not_wait_for_a_slow_disk(desk: Desk) -> None:
+async def test_latching_does_not_wait_for_a_slow_disk(desk: Desk) -> None:
     with desk.slow_disk():
         change = asyncio.create_task(desk.snapshots.change("ranker", KILLED, ASKED))
         await asyncio.sleep(0)
@@ -283,7 +283,7 @@ async def test_a_kill_switch_does_not_wait_for_a_slow_disk(desk: Desk) -> None:
     assert desk.stored() == KILLED
 
 
-async def test_a_kill_switch_overtakes_a_bolder_change_that_waits_for_the_disk(desk: Desk) -> None:
+async def test_latching_overtakes_a_bolder_change_that_waits_for_the_disk(desk: Desk) -> None:
     await desk.snapshots.change("ranker", PRIMARY, ASKED)
     with desk.slow_disk():
         bolder = asyncio.create_task(desk.snapshots.change("ranker", SHADOW, ASKED))
@@ -316,7 +316,7 @@ async def test_a_caller_that_goes_away_leaves_nothing_half_done(desk: Desk) -> N
     assert desk.stored() == SHADOW
 
 
-async def test_releasing_the_kill_switch_keeps_the_mode(desk: Desk) -> None:
+async def test_unlatching_keeps_the_mode(desk: Desk) -> None:
     await desk.snapshots.change("ranker", KILLED, ASKED)
     await desk.snapshots.change("ranker", PRIMARY, ASKED)
     assert desk.stored() == PRIMARY

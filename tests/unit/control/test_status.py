@@ -8,14 +8,22 @@ from proxy.control.status import service_status, status
 from proxy.core.evidence import wilson
 from proxy.core.families import (
     BACKEND_DURATION,
+    BREAKER_OPENED_AT,
     COMPARISONS,
     DIFFERENCE_PATHS,
     DIFFERENCES,
     DROPPED,
+    ENDPOINT_QUARANTINED,
+    MIRRORING_SUSPENDED,
     MIRRORS,
     REQUESTS,
+    RULE_QUARANTINED,
+    WARM_UP_COMPARISONS,
+    WARM_UP_LEFT,
+    WARM_UP_REQUESTS,
 )
 from proxy.core.tally import Tally
+from proxy.ipc.kill_switch import Pulled
 from proxy.ipc.messages import Snapshot
 from tests.unit.control.settings import settings
 
@@ -75,6 +83,27 @@ def test_latency_is_in_seconds_by_side_over_all_endpoints() -> None:
     assert 0.0198 <= latency["candidate"]["p50"] <= 0.0202
 
 
+def test_an_open_breaker_says_in_how_many_workers_and_since_when() -> None:
+    tally = busy()
+    assert of_ranker(tally)["breaker_open"] is None
+    for worker, at in (("worker-0", 1_700_000_060), ("worker-1", 1_700_000_000)):
+        tally.gauge(BREAKER_OPENED_AT, ("ranker", "v2", worker), at)
+    tally.gauge(BREAKER_OPENED_AT, ("search", "v2", "worker-2"), 1)
+    assert of_ranker(tally)["breaker_open"] == {"workers": 2, "since": "2023-11-14T22:13:20Z"}
+
+
+def test_what_is_in_quarantine_is_named() -> None:
+    tally = busy()
+    assert of_ranker(tally)["quarantined"] == {"rules": {}, "endpoints": {}}
+    for family, service, name in (
+        (RULE_QUARANTINED, "ranker", "slow"),
+        (RULE_QUARANTINED, "search", "x"),
+        (ENDPOINT_QUARANTINED, "ranker", "score"),
+    ):
+        tally.gauge(family, (service, name), 2.0)
+    assert of_ranker(tally)["quarantined"] == {"rules": {"slow": 2}, "endpoints": {"score": 2}}
+
+
 def test_next_is_a_command_that_leads_on() -> None:
     idle, running = known(settings()), busy()
     assert of_ranker(idle, Mode.PRIMARY)["next"] == "shadow-proxy mode shadow ranker"
@@ -124,3 +153,34 @@ def test_the_whole_answer_names_processes_and_every_service() -> None:
     assert found["processes"] == [{"process": "worker-0", "incarnation": "w1", "up": True, "restarts": 2}]
     assert [(one["service"], one["mode"]) for one in found["services"]] == [("ranker", "shadow"), ("search", "primary")]
     assert found["refused_peers"] == 1
+
+
+def test_workers_that_mirror_nothing_are_named_with_what_they_lack() -> None:
+    tally = Tally()
+    for cause, holds in {"lag": 0.0, "bugs": 1.0}.items():
+        tally.gauge(MIRRORING_SUSPENDED, ("worker-1", cause), holds)
+    snapshot = Snapshot(41, settings(), {"ranker": Mode.SHADOW})
+    found = status(snapshot, Published(tally, Processes(1.0, ())), "0.1.0", 12.34, 0)
+    assert found["suspended"] == [{"process": "worker-1", "cause": "bugs"}]
+
+
+def test_a_warm_up_is_in_the_counts_but_in_no_ratio() -> None:
+    tally = busy()
+    tally.count(WARM_UP_REQUESTS, ("ranker", "score", "v1", "2xx"), 150)
+    tally.count(WARM_UP_COMPARISONS, ("ranker", "score", "match"), 80)
+    for process, left in (("worker-0", 3.0), ("worker-1", 41.26)):
+        tally.gauge(WARM_UP_LEFT, ("ranker", process), left)
+    found = of_ranker(tally)
+    assert (found["requests"], found["verdicts"]["match"]) == (200, 90)
+    assert (found["compared"], found["agreement"], found["coverage"]) == (20, 0.75, 0.4)
+    assert found["warm_up"]["left_s"] == 41.3
+    assert found["warm_up"]["verdicts"] == dict.fromkeys(found["verdicts"], 0) | {"match": 80}
+
+
+def test_a_pulled_kill_switch_says_what_releases_it() -> None:
+    snapshot = Snapshot(41, settings(), {"ranker": Mode.PRIMARY})
+    found = status(
+        snapshot, Published(Tally(), Processes()), "0.1.0", 1.0, 0, pulled=Pulled("why", "rm /s/kill-switch")
+    )
+    assert found["kill_switch"] == {"why": "why", "release": "rm /s/kill-switch"}
+    assert found["services"][0]["next"] == "rm /s/kill-switch"

@@ -14,8 +14,12 @@ from proxy.core.families import (
     MIRROR_IN_FLIGHT,
     MIRRORS,
     PAIRS_JUDGED,
+    PAIRS_KILLED,
     PAIRS_OFFERED,
     REQUESTS,
+    WARM_UP_COMPARISONS,
+    WARM_UP_JUDGED,
+    WARM_UP_REQUESTS,
 )
 from proxy.core.tally import Tally
 
@@ -35,8 +39,8 @@ class Life:
     incarnation: str
     tally: Tally = field(default_factory=Tally)
     reported: Tally | None = None
-    pending: list[str] = field(default_factory=list)
-    """Pairs on their way to this judge, by worker."""
+    pending: list[tuple[str, bool]] = field(default_factory=list)
+    """Pairs on their way to this judge, by how their request ended and whether it was in the warm-up."""
 
     def report(self) -> None:
         self.reported = Tally()
@@ -48,6 +52,9 @@ class Household:
 
     def __init__(self) -> None:
         self.lives: list[Life] = []
+        self.killed: list[tuple[str, str, str]] = []
+        """What judges died of, as each successor is told."""
+        self.warms_up = False
         self.worker = self._born("worker-0")
         self.judge = self._born("judge-0")
         self._meet()
@@ -75,10 +82,21 @@ class Household:
                 self.worker = self._born("worker-0")
                 self._meet()
             case "judge dies":
-                self.judge = self._born("judge-0")
-                self._meet()
+                self._judge_is_gone()
+            case "a pair kills the judge":
+                if self.judge.pending:
+                    self.killed.append(("ranker", self.worker.incarnation, self.judge.incarnation))
+                self._judge_is_gone()
+            case "warm-up":
+                self.warms_up = not self.warms_up
             case fate:
                 self._request(fate)
+
+    def _judge_is_gone(self) -> None:
+        self.judge = self._born("judge-0")
+        self._meet()
+        for pair in self.killed:
+            self.judge.tally.count(PAIRS_KILLED, pair)
 
     def _request(self, fate: str) -> None:
         if fate == "dropped before its end":  # its client is still being answered
@@ -86,6 +104,8 @@ class Household:
             return
         code = "5xx" if fate == "failed" else "2xx"
         self.worker.tally.count(REQUESTS, ("ranker", "score", "v1", code))
+        if self.warms_up:
+            self.worker.tally.count(WARM_UP_REQUESTS, ("ranker", "score", "v1", code))
         if fate == "not mirrored":
             self.worker.tally.count(MIRRORS, ("ranker", "score", "mode"))
             return
@@ -94,12 +114,15 @@ class Household:
             self.worker.tally.count(DROPPED, ("ranker", "too_large"))
         elif fate in {"offered", "failed"}:
             self.worker.tally.count(PAIRS_OFFERED, ("ranker", self.judge.incarnation))
-            self.judge.pending.append(code)
+            self.judge.pending.append((code, self.warms_up))
 
     def _judges(self) -> None:
-        for code in self.judge.pending:
+        for code, warms_up in self.judge.pending:
             self.judge.tally.count(COMPARISONS, ("ranker", "score", "match"))
             self.judge.tally.count(PAIRS_JUDGED, ("ranker", "score", "v1", code, self.worker.incarnation))
+            if warms_up:
+                self.judge.tally.count(WARM_UP_COMPARISONS, ("ranker", "score", "match"))
+                self.judge.tally.count(WARM_UP_JUDGED, ("ranker", "score", "v1", code, self.worker.incarnation))
         self.judge.pending.clear()
 
     def quiet(self) -> None:
@@ -119,7 +142,7 @@ class Household:
 
 
 fates = ["not mirrored", "dropped", "offered", "offered", "failed", "in flight"]
-deeds = ["judge", "worker reports", "judge reports", "worker dies", "judge dies"]
+deeds = ["judge", "worker reports", "judge reports", "worker dies", "judge dies", "a pair kills the judge", "warm-up"]
 lives = st.lists(st.sampled_from(fates + deeds), max_size=60)
 
 
@@ -173,23 +196,55 @@ def test_nothing_is_counted_that_did_not_happen(life: list[str]) -> None:
     happened = Tally()
     for one in household.lives:
         happened.add(one.tally)
-    for family in (REQUESTS, MIRRORS, COMPARISONS):
+    for family in (REQUESTS, MIRRORS, COMPARISONS, WARM_UP_REQUESTS):
         assert total.total(family) <= happened.total(family)
 
 
-def test_pairs_lost_with_a_judge_are_counted_as_soon_as_it_is_gone() -> None:
+def test_pairs_lost_with_a_judge_are_counted_as_soon_as_its_successor_speaks() -> None:
     household = Household()
     for event in ("offered", "offered", "judge", "offered", "worker reports", "judge reports", "judge dies"):
         household.happens(event)
+    assert household.folded().total(DROPPED) == 0
+    household.happens("judge reports")
     assert household.folded().by(DROPPED, "reason") == {"judge_lost": 1}
     assert_identities(household.folded())
 
 
 def test_pairs_of_a_judge_nobody_heard_of_are_lost() -> None:
     household = Household()
-    for event in ("offered", "worker reports", "judge dies"):
+    for event in ("offered", "worker reports", "judge dies", "judge reports"):
         household.happens(event)
     assert household.folded().total(DROPPED, reason="judge_lost") == 1
+
+
+KILLED = ("offered", "offered", "worker reports", "a pair kills the judge")
+
+
+def test_the_pair_that_killed_a_judge_is_no_lost_one() -> None:
+    household = Household()
+    for event in (*KILLED, "judge reports"):
+        household.happens(event)
+    assert household.folded().by(DROPPED, "reason") == {"judge_killed": 1, "judge_lost": 1}
+    assert_identities(household.folded())
+
+
+def test_a_kill_counts_once_however_many_judges_tell_of_it() -> None:
+    household = Household()
+    for event in (*KILLED, "judge dies", "judge reports", "judge dies", "judge reports"):
+        household.happens(event)
+    for alive in (frozenset({household.worker.incarnation, household.judge.incarnation}), frozenset[str]()):
+        total = fold(household.reports, alive)
+        assert total.by(DROPPED, "reason") == {"judge_killed": 1, "judge_lost": 1}
+        assert_identities(total)
+
+
+def test_a_kill_vouches_for_a_request_that_its_worker_could_not_report() -> None:
+    household = Household()
+    for event in ("offered", "a pair kills the judge", "worker dies", "judge reports"):
+        household.happens(event)
+    total = household.folded()
+    assert total.by(DROPPED, "reason") == {"judge_killed": 1}
+    assert_identities(total)
 
 
 def test_requests_in_flight_in_a_worker_are_incomplete_once_its_judge_serves_the_next() -> None:
@@ -209,6 +264,19 @@ def test_verdicts_vouch_for_requests_that_a_killed_worker_could_not_report() -> 
     total = household.folded()
     assert total.by(REQUESTS, "code") == {"2xx": 3, "5xx": 1}
     assert (total.total(MIRRORS), total.total(COMPARISONS), total.total(DROPPED)) == (4, 4, 0)
+
+
+def test_verdicts_vouch_for_what_a_killed_worker_did_in_its_warm_up_as_such() -> None:
+    household = Household()
+    events = ("warm-up", "offered", "not mirrored", "worker reports", "offered", "failed", "worker dies", "warm-up")
+    for event in (*events, "offered"):
+        household.happens(event)
+    household.quiet()
+    total = household.folded()
+    assert (total.total(REQUESTS), total.by(WARM_UP_REQUESTS, "code")) == (5, {"2xx": 3, "5xx": 1})
+    found = agreement(total, service="ranker")
+    assert (found.requests, found.compared, found.coverage) == (1, 1, 1.0)
+    assert_identities(total)
 
 
 def test_a_drop_vouches_for_a_request_whose_end_nobody_saw() -> None:
@@ -245,6 +313,24 @@ def test_agreement_counts_match_and_tolerated_against_mismatch_and_candidate_err
     tally.count(REQUESTS, ("ranker", "score", "v1", "2xx"), 200)
     found = agreement(tally, service="ranker")
     assert (found.ratio, found.raw, found.coverage, found.compared) == (0.95, 0.9, 0.5, 100)
+
+
+def test_what_warms_up_is_no_evidence() -> None:
+    tally = compared(match=90, mismatch=10)
+    tally.count(REQUESTS, ("ranker", "score", "v1", "2xx"), 300)
+    tally.count(WARM_UP_REQUESTS, ("ranker", "score", "v1", "2xx"), 100)
+    for verdict, count in {"match": 41, "mismatch": 9}.items():
+        tally.count(WARM_UP_COMPARISONS, ("ranker", "score", verdict), count)
+    found = agreement(tally, service="ranker")
+    assert (found.requests, found.compared, found.agreed, found.matched) == (200, 50, 49, 49)
+    assert (found.ratio, found.coverage) == (0.98, 0.25)
+
+
+def test_before_the_warm_up_is_over_there_is_no_ratio() -> None:
+    tally = compared(match=90)
+    tally.count(WARM_UP_COMPARISONS, ("ranker", "score", "match"), 90)
+    found = agreement(tally, service="ranker")
+    assert (found.ratio, found.raw, found.coverage, found.interval) == (None, None, None, None)
 
 
 def test_a_dead_candidate_agrees_in_nothing() -> None:

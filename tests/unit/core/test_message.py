@@ -20,7 +20,7 @@ KINDS = {
         Cause.TOTAL_TIMEOUT,
         Cause.DEADLINE,
     },
-    FailureKind.POOL: {Cause.POOL_FULL, Cause.POOL_WAIT, Cause.TUNNELS},
+    FailureKind.POOL: {Cause.POOL_FULL, Cause.POOL_WAIT, Cause.TUNNELS, Cause.OVERLOADED},
     FailureKind.INTERNAL: {Cause.INTERNAL},
 }
 
@@ -31,7 +31,7 @@ def test_each_kind_counts_these_causes(kind: FailureKind) -> None:
 
 
 def test_only_our_own_limits_and_bugs_are_ours() -> None:
-    ours = {Cause.POOL_FULL, Cause.POOL_WAIT, Cause.TUNNELS, Cause.INTERNAL}
+    ours = {Cause.POOL_FULL, Cause.POOL_WAIT, Cause.TUNNELS, Cause.OVERLOADED, Cause.INTERNAL}
     assert {cause for cause in Cause if Failure(cause).is_ours} == ours
 
 

@@ -28,6 +28,7 @@ FAILURES = {
     Cause.POOL_FULL: (503, "connection_limit_reached"),
     Cause.POOL_WAIT: (503, "connection_limit_reached"),
     Cause.TUNNELS: (503, "connection_limit_reached"),
+    Cause.OVERLOADED: (503, "connection_limit_reached"),
     Cause.INTERNAL: (500, "proxy_internal_error"),
 }
 TITLES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}

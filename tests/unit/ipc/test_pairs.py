@@ -35,11 +35,24 @@ def payload(*sides: Side) -> bytes:
     return b"".join(encode_pair(1, 2, 3, *sides))[LENGTH.size :]
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 3), st.integers(0, 2**16 - 1), sides, sides)
-def test_a_pair_arrives_as_it_was_sent(snapshot: int, service: int, endpoint: int, one: Side, other: Side) -> None:
-    frame = b"".join(encode_pair(snapshot, service, endpoint, one, other))
+pairs = st.builds(
+    Pair,
+    snapshot=st.integers(0, 2**32 - 1),
+    service=st.integers(0, 2**16 - 3),
+    endpoint=st.integers(0, 2**16 - 1),
+    primary=sides,
+    candidate=sides,
+    warms_up=st.booleans(),
+)
+
+
+@given(pairs)
+def test_a_pair_arrives_as_it_was_sent(pair: Pair) -> None:
+    frame = b"".join(
+        encode_pair(pair.snapshot, pair.service, pair.endpoint, pair.primary, pair.candidate, warms_up=pair.warms_up)
+    )
     (received,) = FrameReader().feed(frame)
-    assert decode_line(received) == Pair(snapshot, service, endpoint, one, other)
+    assert decode_line(received) == pair
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(max_size=40), st.text(max_size=20))

@@ -14,6 +14,8 @@ from proxy.core.families import (
     GREETINGS,
     LATENCY_RATIO,
     PAIRS_JUDGED,
+    WARM_UP_COMPARISONS,
+    WARM_UP_JUDGED,
     Family,
 )
 from proxy.core.reasons import FailureKind
@@ -52,8 +54,16 @@ def answer(tree: Any, status: int = 200, duration: float = 0.5) -> Side:
     return Side(status, duration, b"Content-Type: application/json\r\nVary: a", orjson.dumps(tree))
 
 
-def judge(loop: VerdictLoop, primary: Side, candidate: Side, endpoint: int = SCORE, snapshot: int = 1) -> Verdict:
-    return loop.judge(Pair(snapshot, 0, endpoint, primary, candidate)).verdict
+def judge(
+    loop: VerdictLoop,
+    primary: Side,
+    candidate: Side,
+    endpoint: int = SCORE,
+    snapshot: int = 1,
+    *,
+    warms_up: bool = False,
+) -> Verdict:
+    return loop.judge(Pair(snapshot, 0, endpoint, primary, candidate, warms_up)).verdict
 
 
 def paths(tally: Tally) -> dict[tuple[str, str], int]:
@@ -212,3 +222,24 @@ def test_a_bug_in_a_comparison_costs_that_verdict_only(loop: VerdictLoop, monkey
         assert judge(loop, same, same) is Verdict.INCOMPARABLE
     assert judge(loop, same, same) is Verdict.MATCH
     assert loop.tally().by(COMPARISONS, "verdict") == {"incomparable": 1, "match": 1}
+
+
+def test_what_warms_up_is_counted_as_always_and_apart_and_chooses_no_tolerance(loop: VerdictLoop) -> None:
+    one, other = answer({"score": 0.5}), answer({"score": 0.9})
+    for warms_up in (True, False, True):
+        judge(loop, one, other, warms_up=warms_up)
+    tally = loop.tally()
+    assert tally.counts[COMPARISONS.name] == {("ranker", "score", "mismatch"): 3}
+    assert tally.counts[WARM_UP_COMPARISONS.name] == {("ranker", "score", "mismatch"): 2}
+    assert tally.total(PAIRS_JUDGED) == 3
+    assert tally.counts[WARM_UP_JUDGED.name] == {("ranker", "score", "v1", "2xx", ""): 2}
+    assert tally.total(DIFFERENCES) == 3
+    assert sketch(tally, DELTA, "ranker", "score").count == 1
+    assert sketch(tally, LATENCY_RATIO, "ranker", "score").count == 1
+
+
+def test_a_side_whose_time_says_nothing_is_in_no_latency_ratio(loop: VerdictLoop) -> None:
+    timed, untimed = answer({}), answer({}, duration=0.0)
+    for sides in ((timed, untimed), (untimed, timed)):
+        judge(loop, *sides)
+    assert sketch(loop.tally(), LATENCY_RATIO, "ranker", "score").count == 0

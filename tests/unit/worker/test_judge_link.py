@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.core.reasons import Drop
+from proxy.http.open_files import OpenFiles
 from proxy.ipc.frames import FrameReader, frame
 from proxy.ipc.messages import Hello, encode
 from proxy.ipc.pairs import SETTINGS_KEPT, Greeting, Pair, Side, Told, decode_line
@@ -13,6 +14,7 @@ from proxy.worker.budget import ByteBudget
 from proxy.worker.judge_link import JudgeLink
 from tests.kit.polling import wait_until_async
 from tests.unit.worker.services import service_stats
+from tests.wire.test_d_accepting import no_descriptors
 
 QUEUE = 200_000
 BIG = b"x" * 20_000
@@ -23,9 +25,9 @@ class Desk:
     """A link on a real Unix socket, and the judges that sit down at it."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = str(directory / "judge.sock")
+        self.path = str(directory / "judge.sock")
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(self._path)
+        listener.bind(self.path)
         listener.listen(4)
         self._listener = listener
         self._judges: list[socket.socket] = []
@@ -45,7 +47,7 @@ class Desk:
         judge = socket.socket(socket.AF_UNIX)
         self._judges.append(judge)
         judge.settimeout(0)
-        await asyncio.get_running_loop().sock_connect(judge, self._path)
+        await asyncio.get_running_loop().sock_connect(judge, self.path)
         await until(lambda: self.link._judge is not None, "the connection")
         return judge
 
@@ -198,6 +200,24 @@ async def test_a_judge_that_talks_nonsense_is_let_go(desk: Desk, garbage: bytes)
     judge.send(garbage)
     await until(lambda: desk.link._judge is None, "the judge to be let go")
     assert desk.offer() is Drop.JUDGE_LOST
+
+
+async def test_without_a_descriptor_a_judge_waits_and_nothing_spins(desk: Desk) -> None:
+    told: list[bool] = []
+    desk.link.files = OpenFiles(told.append)
+    loop, judge = asyncio.get_running_loop(), socket.socket(socket.AF_UNIX)
+    judge.settimeout(0)
+    with no_descriptors():
+        await loop.sock_connect(judge, str(desk.path))
+        await until(lambda: told, "the want to be reported")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert told == [True]
+        desk.link.resume()
+        await until(lambda: told == [True, True], "the next try to fail as well")
+    desk.link.resume()
+    await until(lambda: desk.link._judge is not None, "the connection")
+    judge.close()
 
 
 async def test_flushing_does_not_wait_for_more_to_gather(desk: Desk) -> None:

@@ -43,9 +43,9 @@ def test_statuses_are_counted_by_their_first_digit(status: int, code: str) -> No
 def test_ended_requests_are_counted_once_as_request_and_once_as_mirror() -> None:
     stats = service_stats()
     score, other = stats.endpoints
-    score.ended("v1", "2xx", MirrorResult.MIRRORED, 0.25)
-    score.ended("proxy", "5xx", MirrorResult.MIRRORED, 0.5)
-    other.ended("v1", "2xx", MirrorResult.METHOD, 0.125)
+    score.ended("v1", "2xx", MirrorResult.MIRRORED, 0.25, warms_up=False)
+    score.ended("proxy", "5xx", MirrorResult.MIRRORED, 0.5, warms_up=False)
+    other.ended("v1", "2xx", MirrorResult.METHOD, 0.125, warms_up=False)
     tally = dumped(stats)
     assert tally.counts[REQUESTS.name] == {
         ("ranker", "score", "v1", "2xx"): 1,
@@ -93,7 +93,7 @@ def test_drops_offers_and_copies_under_way_are_told() -> None:
 
 def test_dumping_twice_tells_the_same() -> None:
     stats = service_stats()
-    stats.endpoints[0].ended("v1", "2xx", MirrorResult.MIRRORED, 0.25)
+    stats.endpoints[0].ended("v1", "2xx", MirrorResult.MIRRORED, 0.25, warms_up=False)
     assert dumped(stats).counts == dumped(stats).counts
     assert dumped(stats).sketches[REQUEST_DURATION.name]["ranker", "score", "v1"].count == 1
 
