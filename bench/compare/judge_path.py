@@ -1,6 +1,6 @@
 """The judge's whole way with a pair: frames as a socket delivers them → pairs → verdicts, counted.
 
-The pairs are those of `bench.load`: what its backends answer (`backend.conf`), judged by its rules
+The pairs are those of `bench.load`: what its backends answer (`answers`), judged by its rules
 (`shadow-proxy.yaml`), in batches as the worker gathers them.
 """
 
@@ -16,6 +16,7 @@ from typing import Final
 import yaml
 
 from bench import load
+from bench.load import answers
 from comparators import Verdict
 from proxy.config.models import Settings
 from proxy.ipc.frames import FrameReader
@@ -40,13 +41,14 @@ _places: Final = count(20_000)
 
 def settings() -> Settings:
     """The proxy's settings in `bench.load`, every port and directory filled in."""
-    text = re.sub(r"@\w+@", lambda _: str(next(_places)), (_CONFIGS / "shadow-proxy.yaml").read_text())
+    text = (_CONFIGS / "shadow-proxy.yaml").read_text().replace("@mode@", "shadow").replace("@share@", "1.0")
+    text = re.sub(r"@\w+@", lambda _: str(next(_places)), text)
     return Settings.model_validate(yaml.safe_load(text))
 
 
 def batch(pairs: int = BATCH) -> bytes:
     """The frames of that many pairs, no two alike, in one piece."""
-    written = re.search(r"return 200 '(.*)';", (_CONFIGS / "backend.conf").read_text())
+    written = re.search(r"return 200 '(.*)';", answers.directives(answers.SMALL, digit=0))
     assert written is not None
     draw = random.Random(pairs)
     pieces: list[bytes] = []

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -23,12 +24,20 @@ class ChildError(Exception):
 class Child:
     """Runs a command in its own session, so that Ctrl-C reaches only us and we end the others in order."""
 
-    def __init__(self, name: str, command: list[str], directory: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], directory: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.log = directory / f"{name}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.pid = self._process.pid
 
@@ -56,14 +65,21 @@ class Child:
 
     def wait_until_answering(self, port: int, target: str) -> None:
         """Wait until `GET target` on `127.0.0.1:port` answers 200."""
+        self._wait_until(lambda: _answers(port, target), "answer 200")
+
+    def wait_until_accepting(self, port: int) -> None:
+        """Wait until `127.0.0.1:port` accepts connections."""
+        self._wait_until(lambda: _accepts(port), "accept connections")
+
+    def _wait_until(self, ready: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             self.check_alive()
-            if _answers(port, target):
+            if ready():
                 return
             time.sleep(_POLL_S)
         tail = self.log.read_text(errors="replace")[-2000:]
-        raise ChildError(f"{self.name} did not answer 200 within {_START_S:.0f} s; its log ends:\n{tail}")
+        raise ChildError(f"{self.name} did not {what} within {_START_S:.0f} s; its log ends:\n{tail}")
 
 
 def free_port() -> int:
@@ -91,5 +107,13 @@ def _answers(port: int, target: str) -> bool:
     try:
         fetch(port, target)
     except (OSError, http.client.HTTPException):
+        return False
+    return True
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
         return False
     return True

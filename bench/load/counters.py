@@ -23,6 +23,7 @@ class Pairs:
     dropped: int
     verdicts: dict[str, int]
     drops: dict[str, int]
+    not_mirrored: dict[str, int]
 
     @property
     def settled(self) -> bool:
@@ -41,7 +42,13 @@ def pairs_in(exposition: str) -> Pairs:
     verdicts = _by_label(exposition, "shadow_comparisons_total", "verdict")
     drops = _by_label(exposition, "shadow_dropped_total", "reason")
     return Pairs(
-        sum(results.values()), results.get("mirrored", 0), sum(verdicts.values()), sum(drops.values()), verdicts, drops
+        requests=sum(results.values()),
+        mirrored=results.pop("mirrored", 0),
+        compared=sum(verdicts.values()),
+        dropped=sum(drops.values()),
+        verdicts=verdicts,
+        drops=drops,
+        not_mirrored=results,
     )
 
 

@@ -15,11 +15,11 @@ from proxy.http import connection
 _ROOT = Path(__file__).parents[2]
 
 
-def describe() -> dict[str, object]:
-    """Return what must stand beside every figure of this run."""
+def describe(program: str = "bench.load") -> dict[str, object]:
+    """Return what must stand beside every figure of this run of `python -m program`."""
     return {
         "taken": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python -m bench.load", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {program}", *sys.argv[1:]]),
         "commit": _output(["git", "-C", str(_ROOT), "rev-parse", "--verify", "HEAD"]) or None,
         "dirty": bool(_output(["git", "-C", str(_ROOT), "status", "--porcelain"])),
         "machine": {
@@ -32,6 +32,7 @@ def describe() -> dict[str, object]:
             "python": platform.python_version(),
             "python_build": " ".join([*platform.python_build(), platform.python_compiler()]),
             "uvloop": _package("uvloop"),
+            "aiohttp": _package("aiohttp"),
             "shadow-proxy": _package("shadow-proxy"),
             "compiled": not connection.__file__.endswith(".py"),
             "nginx": _tool("nginx", ["-v"]),
@@ -42,7 +43,7 @@ def describe() -> dict[str, object]:
 
 
 def _tool(name: str, arguments: list[str]) -> str | None:
-    binary = next(recipe for recipe in RECIPES if recipe.name == name).executable()
+    binary = RECIPES[name].executable()
     return _version_in(_output([binary, *arguments])) if binary else None
 
 

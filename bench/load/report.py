@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from statistics import median
 
-from bench.load.contestants import DIRECT, SHADOW_PROXY
+from bench.load.contestants import DIRECT, ENVOY, NGINX, NGINX_PLAIN, RELAY, SHADOW_PROXY
 from bench.load.cost import Cost
 from bench.load.procfs import Process
 from bench.load.run import Results, Turn
 
-ENVOY, NGINX, NGINX_PLAIN = "envoy", "nginx", "nginx-plain"
 TRUSTED_SHARE = 0.99
 WORKER_LIMIT_MB = 60.0
-PEERS = (NGINX, NGINX_PLAIN, ENVOY)
+PEERS = (NGINX, NGINX_PLAIN, ENVOY, RELAY)
 
 Pick = Callable[[Turn, Turn | None], float | None]
 

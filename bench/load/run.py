@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.load import contestants, cost, openloop, procfs, wrk
-from bench.load.backends import Backend, Backends
-from bench.load.contestants import DIRECT, RECIPES, Contestant
+from bench.load import backends, contestants, cost, openloop, procfs, wrk
+from bench.load.backends import Backends
+from bench.load.contestants import DIRECT, RECIPES, WHOLE, Contestant, Setting
 from bench.load.cost import Cost
 from bench.load.latency import poisson_schedule
 from bench.load.openloop import OpenLoop
@@ -58,7 +58,7 @@ def run(plan: Plan, nginx: str, directory: Path, say: Say) -> Results:
     template = directory / "request.txt"
     template.write_text(plan.workload.template, newline="")
     with ExitStack() as stack:
-        sides = _backends(nginx, directory, stack)
+        sides = start_backends(backends.start(nginx, directory), stack)
         line_up = list(_line_up(plan, sides, directory, stack, results))
         results.idle = _processes(line_up)
         results.rate_rps = plan.rate_rps or _half_of_slowest(line_up, template, plan, say)
@@ -84,28 +84,38 @@ def describe(name: str, turn: Turn) -> str:
     )
 
 
-def _backends(nginx: str, directory: Path, stack: ExitStack) -> Backends:
-    sides = Backends(Backend("primary", nginx, directory), Backend("candidate", nginx, directory))
-    for side in (sides.primary, sides.candidate):
+def start_backends(sides: Backends, stack: ExitStack) -> Backends:
+    """Wait until every backend answers, and leave its end to the stack."""
+    for side in sides.all():
         stack.enter_context(side.child)
-        side.child.wait_until_answering(side.port, "/")
+    for side in sides.all():
+        side.child.wait_until_answering(side.port, "/received")
     return sides
 
 
+def start_contestant(
+    name: str, sides: Backends, directory: Path, stack: ExitStack, setting: Setting = WHOLE
+) -> Contestant | str:
+    """Start a contestant and leave its end to the stack, or say why it is absent."""
+    if name == DIRECT:
+        return Contestant(DIRECT, sides.primary.port)
+    recipe = RECIPES[name]
+    if refusal := recipe.refusal(setting):
+        return refusal
+    binary = recipe.executable()
+    if binary is None:
+        return f"not installed; install {recipe.install}"
+    return contestants.start(recipe, binary, sides, directory, stack, setting=setting)
+
+
 def _line_up(plan: Plan, sides: Backends, directory: Path, stack: ExitStack, results: Results) -> Sequence[Contestant]:
-    present = [Contestant(DIRECT, sides.primary.port)] if DIRECT in plan.names else []
-    for recipe in RECIPES:
-        if recipe.name not in plan.names:
+    present = []
+    for name in plan.names:
+        contestant = start_contestant(name, sides, directory, stack)
+        if isinstance(contestant, str):
+            results.absent[name] = contestant
             continue
-        binary = recipe.executable()
-        if binary is None:
-            results.absent[recipe.name] = f"not installed; install {recipe.install}"
-            continue
-        contestant = contestants.start(recipe, binary, sides, directory)
         present.append(contestant)
-        if contestant.child:
-            stack.enter_context(contestant.child)
-            contestant.child.wait_until_answering(contestant.port, "/users/0/predictions")
     return present
 
 

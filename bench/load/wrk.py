@@ -31,9 +31,9 @@ def parse(output: str) -> Saturation:
     return Saturation(seen["requests"], seen["errors"], seen["requests"] / seen["duration_us"] * 1e6)
 
 
-def saturate(port: int, template: Path, seconds: int) -> Saturation:
+def saturate(port: int, template: Path, seconds: int, connections: int = CONNECTIONS) -> Saturation:
     """Load `127.0.0.1:port` for `seconds` with the requests of the template file."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT)]
     finished = subprocess.run(
         [*command, f"http://127.0.0.1:{port}/", "--", str(template)],
         check=True,

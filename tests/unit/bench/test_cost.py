@@ -12,13 +12,13 @@ def process(pid: int, name: str, cpu_us: int) -> Process:
 BEFORE = Moment(
     primary=100,
     candidate=50,
-    pairs=Pairs(100, 100, 90, 10, {"tolerated": 90}, {"judge_full": 10}),
+    pairs=Pairs(100, 100, 90, 10, {"tolerated": 90}, {"judge_full": 10}, {}),
     processes=[process(1, "worker", 500), process(2, "judge", 40)],
 )
 AFTER = Moment(
     primary=1100,
     candidate=1049,
-    pairs=Pairs(1100, 1100, 1085, 15, {"tolerated": 1080, "match": 5}, {"judge_full": 15}),
+    pairs=Pairs(1100, 1100, 1085, 15, {"tolerated": 1080, "match": 5}, {"judge_full": 15}, {"method": 2}),
     processes=[process(1, "worker", 40_500), process(2, "judge", 20_040)],
 )
 
@@ -36,6 +36,7 @@ def test_copies_and_coverage_are_shares_of_the_requests() -> None:
     assert cost.coverage == pytest.approx(0.995)
     assert cost.verdicts == {"tolerated": 990, "match": 5}
     assert cost.drops == {"judge_full": 5}
+    assert cost.not_mirrored == {"method": 2}
 
 
 def test_a_replaced_process_is_seen() -> None:

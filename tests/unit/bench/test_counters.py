@@ -18,6 +18,7 @@ def test_pairs_are_summed_over_services_and_endpoints() -> None:
     assert (seen.requests, seen.mirrored, seen.compared, seen.dropped) == (107, 100, 97, 3)
     assert seen.verdicts == {"tolerated": 95, "match": 2}
     assert seen.drops == {"judge_full": 3}
+    assert seen.not_mirrored == {"method": 7}
 
 
 def test_pairs_settle_when_the_identity_balances() -> None:

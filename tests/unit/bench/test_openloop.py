@@ -97,6 +97,28 @@ def test_a_closed_connection_is_an_error_and_is_opened_again() -> None:
     assert len(server.seen) == 4 * CONNECTIONS
 
 
+def test_impatient_clients_end_although_nobody_answers() -> None:
+    with serving(b"HTTP/1.1 ") as server:
+        seen = play(server.server_address[1], GET, [0.0, 0.0, 0.01, 0.02], connections=2, patience_s=0.1)
+    assert (seen.requests, seen.errors, seen.unanswered) == (4, 0, 4)
+    assert seen.latency.p50_us == 100_000
+
+
+def test_unanswered_requests_count_with_the_patience_they_were_given() -> None:
+    with serving(ANSWER, b"HTTP/1.1 ") as server:
+        seen = play(server.server_address[1], GET, [0.0] * 3, connections=1, patience_s=1.0)
+    assert (seen.errors, seen.unanswered) == (0, 2)
+    assert seen.latency.max_us == 1_000_000
+    assert seen.latency.p50_us == 1_000_000
+
+
+def test_long_answers_are_read_to_their_end() -> None:
+    body = b"x" * 1_000_000
+    with serving(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as server:
+        seen = play(server.server_address[1], GET, [0.0] * 6, connections=2)
+    assert (seen.errors, len(server.seen)) == (0, 6)
+
+
 def test_script_line_is_found_below_the_report_of_wrk() -> None:
     seen = parse('Running 1s test\n  10 requests in 1.00s\n{"requests":3000,"duration_us":1500000,"errors":2}\n')
     assert (seen.requests, seen.errors, seen.throughput_rps) == (3000, 2, 2000)

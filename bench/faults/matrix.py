@@ -1,0 +1,120 @@
+"""The whole matrix: a load that fits the machine, then row by row a proxy, a candidate and their turns."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bench.faults import client, sides, turns
+from bench.faults.candidate import Candidate, Fault
+from bench.faults.driver import driver
+from bench.faults.evidence import IDENTITIES, Evidence
+from bench.faults.primary import Primary
+from bench.faults.rows import GET, Row
+from bench.faults.rule import MIB, Allowance, Finding, Outcome, Side, findings, verdict
+from bench.faults.scene import Config, Scene
+from bench.faults.turns import Load, Part, Stage
+from bench.load.child import ChildError
+from bench.load.openloop import CONNECTIONS
+from bench.load.workload import Workload
+
+ALLOWANCE = Allowance(budget_bytes=64 * MIB, connections=200, clients=CONNECTIONS)
+SHARE_OF_SATURATION = 1 / 3
+_PROBES = {"get": 4_000, "upload": 200}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to play: turns of so many seconds, and of at least so many requests where those are small."""
+
+    rows: tuple[Row, ...]
+    rounds: int
+    seconds: float
+    requests: int
+    parts: tuple[Part, ...] = (Part.OFF, Part.ON, Part.TWIN)
+
+    def load(self, row: Row, rate_rps: float) -> Load:
+        """Return the load of a row at this rate."""
+        at_least = self.requests if row.workload is GET else 1
+        return Load(rate_rps, max(at_least, round(rate_rps * self.seconds)), self.rounds, self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One row, measured and held against the rule and its own checks; `failure` is why it could not be played."""
+
+    row: Row
+    rate_rps: float = 0.0
+    off: Side | None = None
+    on: Side | None = None
+    twin: Side | None = None
+    evidence: Evidence | None = None
+    findings: tuple[Finding, ...] = ()
+    checks: dict[str, Outcome] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the row holds."""
+        if self.failure:
+            return Outcome.NO
+        return verdict([*(finding.outcome for finding in self.findings), *self.checks.values()])
+
+
+def play(plan: Plan, nginx: str, directory: Path, say: Say) -> Iterator[Judged]:
+    """Play the rows one after the other; everything started is ended, whatever happens."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(Primary(nginx, directory))
+        clients = stack.enter_context(driver())
+        rates: dict[str, float] = {}
+        for number, row in enumerate(plan.rows):
+            here = directory / f"row-{number}"
+            try:
+                if row.workload.name not in rates:
+                    rates[row.workload.name] = _rate(row.workload, primary, clients, directory)
+                    say(f"a third of saturation: {rates[row.workload.name]:,.0f} {row.workload.name} requests per s")
+                load = plan.load(row, rates[row.workload.name])
+                yield _play_row(row, load, primary, clients, here)
+            except (ChildError, OSError, TimeoutError) as error:
+                yield Judged(row, failure=str(error))
+
+
+def _rate(workload: Workload, primary: str, clients: Executor, directory: Path) -> float:
+    """Saturate a proxy that mirrors to a healthy candidate, and return a third of what it does."""
+    count = _PROBES[workload.name]
+    with (
+        Candidate(Fault("healthy")) as well,
+        Scene(Config(primary, well.url), directory / f"calibration-{workload.name}") as scene,
+    ):
+        scene.switch("shadow")
+        played = clients.submit(client.play, scene.port, workload, [0.0] * count).result()
+    return SHARE_OF_SATURATION * count / played.elapsed_s
+
+
+def _play_row(row: Row, load: Load, primary: str, clients: Executor, directory: Path) -> Judged:
+    with Candidate(row.candidate) as candidate:
+        config = Config(primary, candidate.url, row.mirror, row.top)
+        with Scene(config, directory) as scene:
+            played = list(turns.play(Stage(row, config, scene, load, clients)))
+        return judge(row, load.rate_rps, played, candidate.counts())
+
+
+def judge(row: Row, rate_rps: float, played: Sequence[turns.Turn], candidate: dict[str, int]) -> Judged:
+    """Hold the turns of a row against the rule and its checks."""
+    off, on, twin = (sides.side(played, part) for part in (Part.OFF, Part.ON, Part.TWIN))
+    assert off
+    assert on
+    seen = sides.evidence(played, candidate)
+    return Judged(
+        row,
+        rate_rps,
+        off,
+        on,
+        twin,
+        seen,
+        findings(off, twin, on, replace(ALLOWANCE, clients=ALLOWANCE.clients + row.clients)),
+        {check.says: check.outcome(seen) for check in (IDENTITIES, *row.checks)},
+    )
