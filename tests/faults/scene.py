@@ -110,8 +110,10 @@ async def is_clean_again(rig: Rig) -> None:
     assert isinstance(rig.candidate, FaultBackend)
     rig.candidate.recover()
     before = int(rig.plane.tally().total(PAIRS_OFFERED))
-    await ask_all(await rig.client())
-    await rig.quiet()
+    client = await rig.client()
+    for question in QUESTIONS:  # each copy in its turn: a few are as many as may be under way
+        await ask_all(client, [question])
+        await rig.quiet()
     await rig.until(lambda: len(rig.pairs) == before + len(QUESTIONS), "the next pairs")
     assert verdicts(rig, since=before) == {Verdict.MATCH: len(QUESTIONS)}
 
