@@ -15,6 +15,8 @@ from proxy.http.open_files import OpenFiles
 from proxy.worker.memory import Fill, Memory
 
 LOOK_S: Final = 0.25
+GIVE_BACK_EVERY_S: Final = 1.0
+"""What is freed while memory is nearly full stays with the allocator until it is asked for."""
 LOG_EVERY_S: Final = 10.0
 
 
@@ -41,7 +43,8 @@ class _Notice:
 class Pressure:
     """Feeds `shedding`, and reports what it says. Without `memory` only the loop and the descriptors are looked at.
 
-    When memory is nearly full, `give_back(False)` is called once, and `give_back(True)` when it costs clients too.
+    While memory is nearly full, `give_back(False)` is called once a second; `give_back(True)` when it begins to cost
+    clients.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Pressure:
         self._give_back = give_back
         self._unreadable: set[str] = set()
         self._fill: Fill | None = None
-        self._look_at = 0.0
+        self._look_at = self._give_back_at = 0.0
         self._log = structlog.get_logger()
         self._suspended = _Notice("mirroring_suspended", "mirroring_resumed")
         self._overloaded = _Notice("overloaded", "overload_ended")
@@ -95,19 +98,19 @@ class Pressure:
         if Suspension.FILES in self._shedding.causes and self._files.has_room():
             self._shedding.has_files(now)
         if self.memory is not None:
-            self._look_at_memory(self.memory)
+            self._look_at_memory(self.memory, now)
 
-    def _look_at_memory(self, memory: Memory) -> None:
+    def _look_at_memory(self, memory: Memory, now: float) -> None:
         shedding = self._shedding
         fills = memory.fills(self.limits.memory, self._could_not_read)
         self._fill = max(fills, key=lambda fill: fill.share, default=None)
         shares = [fill.share for fill in fills]
-        was_full, was_overloaded = Suspension.MEMORY in shedding.causes, shedding.is_overloaded
+        was_overloaded = shedding.is_overloaded
         shedding.filled(max(shares, default=0.0), max((fill.share for fill in fills if fill.is_relieved), default=0.0))
-        if shedding.is_overloaded and not was_overloaded:
-            self._give_back(True)  # noqa: FBT003  the callback's only word
-        elif Suspension.MEMORY in shedding.causes and not was_full:
-            self._give_back(False)  # noqa: FBT003  the callback's only word
+        is_new = shedding.is_overloaded and not was_overloaded
+        if is_new or (Suspension.MEMORY in shedding.causes and now >= self._give_back_at):
+            self._give_back_at = now + GIVE_BACK_EVERY_S
+            self._give_back(is_new)
 
     def _could_not_read(self, what: str, bug: Exception) -> None:
         """Count it once: it is looked at four times a second."""

@@ -47,7 +47,7 @@ REFUSED: list[tuple[str, int, bytes]] = [
 ]
 SETTINGS: dict[str, Any] = {
     "limits": {"request_line": 200, "header_bytes": 400, "header_count": 10, "body_bytes": 100, "chunk_overhead": 100},
-    "timeouts": {"request_head": "150ms", "request_body_idle": "50ms"},
+    "timeouts": {"request_head": "1s", "request_body_idle": "50ms"},
     "service": {"hosts": ["a"]},
 }
 NAMES = [f"{status} {reason}" for reason, status, _ in REFUSED]

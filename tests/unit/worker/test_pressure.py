@@ -100,14 +100,24 @@ def test_descriptors_are_looked_for_once_they_ran_short() -> None:
     assert not shedding.is_on
 
 
-def test_what_mirrors_hold_is_given_back_once_when_memory_is_nearly_full_and_copies_when_it_is(group: Group) -> None:
+def test_what_mirrors_hold_is_given_back_while_memory_is_nearly_full_and_copies_when_it_is(group: Group) -> None:
     asked: list[bool] = []
     pressure, _ = under_pressure(give_back=asked.append)
     pressure.memory = group.memory
     for second, used in enumerate((0, 850, 940, 850, 960, 990, 0, 960)):
         group.uses(used)
         pressure.woke(10.0 + second, 0.0)
-    assert asked == [False, True, True]
+    assert asked == [False, False, False, True, False, True]
+
+
+def test_memory_is_given_back_once_a_second_however_often_it_is_looked_at(group: Group) -> None:
+    asked: list[bool] = []
+    pressure, _ = under_pressure(give_back=asked.append)
+    pressure.memory = group.memory
+    group.uses(850)
+    for quarter in range(9):
+        pressure.woke(10.0 + quarter / 4, 0.0)
+    assert asked == [False, False, False]
 
 
 def test_an_unreadable_figure_is_a_bug_once_and_descriptors_are_looked_for_all_the_same(group: Group) -> None:
