@@ -39,7 +39,8 @@ class Plan:
     def load(self, row: Row, rate_rps: float) -> Load:
         """Return the load of a row at this rate."""
         at_least = self.requests if row.workload is GET else 1
-        return Load(rate_rps, max(at_least, round(rate_rps * self.seconds)), self.rounds, self.parts)
+        seconds = max(self.seconds, row.least_s)
+        return Load(rate_rps, max(at_least, round(rate_rps * seconds)), self.rounds, self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ IDLE_CLIENTS = 1000
 SLOW_HEADS = 50
 ABORTS_AT_ONCE = 10
 _ALLOWED_LATE_S = 1.0
+CROWD_S = HEAD_LIMIT_S + _ALLOWED_LATE_S + 1.0
+"""A turn that sees whether slow heads are closed in time."""
 _PERIOD_S = 0.5
 _REQUEST = b"GET /users/7/predictions HTTP/1.1\r\nHost: api.example\r\n\r\n"
 _UPLOAD = b"POST /uploads/7 HTTP/1.1\r\nHost: api.example\r\nContent-Length: 1000\r\n\r\nhalf of it"

@@ -39,7 +39,7 @@ class Row:
     """One fault under load. `mirror` and `top` go over the default configuration, `checks` beyond the global rule.
 
     `clients` is how many connections meddling opens besides those of the load. A row `is_kin` if another one shows
-    nearly the same: a quick run leaves it out.
+    nearly the same: a quick run leaves it out. A turn takes `least_s` seconds at least.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Row:
     meddling: type[Meddles] = Meddles
     clients: int = 0
     is_kin: bool = False
+    least_s: float = 0.0
 
 
 ROWS = (
@@ -110,7 +111,7 @@ ROWS = (
         "F26", "1,000 idle clients, 50 heads byte by byte", _HEALTHY,
         (meddled("slow heads were closed"), CLOSED_IN_TIME),
         top={"timeouts": {"request_head": f"{meddling.HEAD_LIMIT_S}s"}}, meddling=meddling.Crowds,
-        clients=meddling.IDLE_CLIENTS + meddling.SLOW_HEADS,
+        clients=meddling.IDLE_CLIENTS + meddling.SLOW_HEADS, least_s=meddling.CROWD_S,
     ),
     Row("F28", "two reloads per second, every other one refused", _HEALTHY, (meddled("reloads were asked for"),),
         meddling=meddling.Reloads),

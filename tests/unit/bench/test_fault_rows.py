@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.faults.matrix import Plan
+from bench.faults.meddling import HEAD_LIMIT_S
 from bench.faults.rows import ELSEWHERE, ROWS, Row, chosen
 from bench.faults.scene import SERVICE, Config
 from bench.soak import rotation
@@ -43,3 +45,11 @@ def test_rows_are_chosen_by_id() -> None:
     assert chosen(None) == ROWS
     with pytest.raises(KeyError, match="F99"):
         chosen({"F1", "F99"})
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 10.0])
+def test_a_turn_of_slow_heads_outlasts_the_time_they_have(seconds: float) -> None:
+    plan = Plan(ROWS, rounds=1, seconds=seconds, requests=1)
+    (crowds,) = chosen({"F26"})
+    assert plan.load(crowds, rate_rps=100.0).requests >= 100 * (HEAD_LIMIT_S + 2.0)
+    assert plan.load(crowds, rate_rps=100.0).requests >= 100 * seconds
