@@ -1,32 +1,16 @@
-"""The connections to one backend, opened, lent and taken back as its pool decides.
-
-This is the one place where errors of the network and of TLS become a `Failure`.
-"""
+"""The connections to one backend, opened, lent and taken back as its pool decides."""
 
 import asyncio
-import socket
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from time import monotonic
-from typing import Final, Protocol
+from typing import Protocol
 
-from proxy.config.certificates import CertificateError
 from proxy.config.models import Limits
-from proxy.config.units import Origin
 from proxy.core.message import Cause, Failure
 from proxy.http.backend_connection import BackendConnection
-from proxy.http.live_context import LiveContext
-from proxy.http.open_files import OpenFiles
+from proxy.http.dialling import Dialler
 from proxy.http.pool import Advice, BackendPool
-from proxy.http.tls import DialledTls
 from proxy.http.turn import Lane, Turn
-
-_TRIES_FOR_A_SOCKET: Final = 3
-ROOM_S: Final = 0.01
-"""In which connections that were told to end have let go of their descriptors."""
-_Target = tuple[socket.AddressFamily, "tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]"]
 
 
 class Waiter(Protocol):
@@ -46,44 +30,20 @@ class Waiter(Protocol):
         """There is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class DialTimeouts:
-    """Seconds for each step of opening a connection."""
-
-    resolve: float
-    connect: float
-    tls: float
-    pool_wait: float
-    dns_ttl: float
-
-
 @dataclass(eq=False, slots=True)
 class Upstream:
-    """See the module. `executor` resolves names, so that mirrors and primaries cannot delay each other.
+    """See the module. Whoever has to wait for a connection to come free does so for `pool_wait_s` at most."""
 
-    With `tls`, connections are opened by it; the backend must then be `server_name`.
-    """
-
-    origin: Origin
+    dialler: Dialler
     limits: Limits
     response_idle_s: float
-    timeouts: DialTimeouts
+    pool_wait_s: float
     pool: BackendPool[BackendConnection, Waiter]
-    executor: Executor
     turn: Turn
     lane: Lane
-    files: OpenFiles
-    tls: LiveContext | None = None
-    server_name: str = ""
     connections: set[BackendConnection] = field(default_factory=set)
     _tasks: dict[asyncio.Task[None], Waiter] = field(default_factory=dict)
-    _resolved: list[_Target] = field(default_factory=list)
-    _resolved_until: float = 0.0
     _closing: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.tls is not None) is not (self.origin.scheme == "https"):
-            raise ValueError(f"{self.origin} and TLS do not go together")
 
     def acquire(self, waiter: Waiter) -> BackendConnection | None:
         """An unused connection now, or None: the waiter hears later, or at once that there is none."""
@@ -93,7 +53,7 @@ class Upstream:
         if found is Advice.OPEN:
             self._open_for(waiter)
         elif found is Advice.WAIT:
-            waiter.wait_until = monotonic() + self.timeouts.pool_wait
+            waiter.wait_until = monotonic() + self.pool_wait_s
             self.pool.waiting.append(waiter)
         else:
             waiter.not_connected(Failure(Cause.POOL_FULL))
@@ -191,7 +151,7 @@ class Upstream:
     async def _open(self, waiter: Waiter) -> None:
         dialled: BackendConnection | Failure = Failure(Cause.INTERNAL)
         try:
-            dialled = await self._dial()
+            dialled = await self.dialler.dial(self)
         except Exception as bug:  # noqa: BLE001  a waiter that heard nothing would wait for ever
             asyncio.get_running_loop().call_exception_handler({"message": "dialling", "exception": bug})
         if isinstance(dialled, Failure):
@@ -205,141 +165,3 @@ class Upstream:
             self.released(dialled, self.pool.idle_s)
         else:
             waiter.connected(dialled)
-
-    async def _dial(self) -> BackendConnection | Failure:
-        """Resolve, connect, shake hands; every error on the way is a Failure."""
-        targets = await self._targets()
-        if isinstance(targets, Failure):
-            return targets
-        failure = Failure(Cause.CONNECT_REFUSED)
-        for family, address in targets:
-            try:
-                sock = await self._socket(family)
-            except OSError:  # a family that is not spoken here
-                continue
-            if sock is None:
-                return Failure(Cause.OVERLOADED)
-            try:
-                sock.setblocking(False)  # noqa: FBT003  the socket API
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                async with asyncio.timeout(self.timeouts.connect):
-                    await asyncio.get_running_loop().sock_connect(sock, address)
-            except TimeoutError:
-                sock.close()
-                failure = Failure(Cause.CONNECT_TIMEOUT)
-            except OSError:
-                sock.close()
-                failure = Failure(Cause.CONNECT_REFUSED)
-            except asyncio.CancelledError:
-                sock.close()
-                raise
-            else:
-                return await self._start(sock)
-        return failure
-
-    async def _socket(self, family: socket.AddressFamily) -> socket.socket | None:
-        """None without a descriptor; whoever serves waits a moment for those that mirrors give up.
-
-        The first try costs them what they hardly need, the second copies under way.
-        """
-        sock = self._new_socket(family)
-        if self.lane is not Lane.MIRROR:
-            for _ in range(_TRIES_FOR_A_SOCKET - 1):
-                if sock is not None:
-                    break
-                await asyncio.sleep(ROOM_S)
-                sock = self._new_socket(family)
-        return sock
-
-    def _new_socket(self, family: socket.AddressFamily) -> socket.socket | None:
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:
-            if not self.files.refused(error):
-                raise
-            return None
-        if not self.files.opened(sock.fileno()) and self.lane is Lane.MIRROR:
-            sock.close()
-            return None
-        return sock
-
-    async def _start(self, sock: socket.socket) -> BackendConnection | Failure:
-        connection = BackendConnection(self)
-        if self.tls is not None:
-            return await self._shake_hands(sock, connection, self.tls)
-        try:
-            await _hand_over(sock, connection)
-        except OSError:
-            sock.close()
-            return Failure(Cause.CONNECT_REFUSED)
-        return connection
-
-    async def _shake_hands(
-        self, sock: socket.socket, connection: BackendConnection, live: LiveContext
-    ) -> BackendConnection | Failure:
-        end: Callable[[], None] = sock.close
-        try:
-            async with asyncio.timeout(self.timeouts.tls):
-                tls = DialledTls(connection, await live.ready(), self.server_name)
-                await _hand_over(sock, tls)
-                end = tls.abort
-                await tls.ready
-        except TimeoutError:
-            failure = Failure(Cause.TLS_TIMEOUT)
-        except OSError:
-            failure = Failure(Cause.TLS)
-        except CertificateError:  # our own files: no evidence against the backend
-            failure = Failure(Cause.INTERNAL)
-        except asyncio.CancelledError:
-            end()
-            raise
-        else:
-            return connection
-        end()
-        return failure
-
-    async def _targets(self) -> list[_Target] | Failure:
-        """Where to connect to; names are looked up at most every `dns_ttl`."""
-        host, port = self.origin.host, self.origin.port
-        if _is_address(host):
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return [(family, (host, port))]
-        if self._resolved and self._resolved_until > monotonic():
-            return self._resolved
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self.timeouts.resolve):
-                found = await loop.run_in_executor(self.executor, _look_up, host, port)
-        except TimeoutError:
-            return self._resolved or Failure(Cause.RESOLVE_TIMEOUT)
-        except UnicodeError:
-            return Failure(Cause.RESOLVE)
-        except OSError:  # also without a descriptor to ask with, and then it does not say so
-            if self.files.has_room():
-                return Failure(Cause.RESOLVE)
-            self.files.ran_out()
-            return self._resolved or Failure(Cause.OVERLOADED)
-        self._resolved, self._resolved_until = found, monotonic() + self.timeouts.dns_ttl
-        return found
-
-
-async def _hand_over(sock: socket.socket, protocol: asyncio.Protocol) -> None:
-    """Make a transport of a connected socket.
-
-    Not by `create_connection`: with uvloop, a peer that ends at once has the descriptor closed before the transport
-    owns the socket object, which then closes it once more, and by then it may be another connection's.
-    """
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
-
-
-def _look_up(host: str, port: int) -> list[_Target]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

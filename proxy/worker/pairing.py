@@ -3,7 +3,8 @@
 Theory of operation. Serving tells this object what happens; `core.exchange` decides what follows, and its
 commands are carried out here. The copy's body and the served answer are kept up to `mirror.max_body` and
 within the byte budget; when a cap is met the comparison is given up, never the stream. Nothing in here is
-waited for, and whatever goes wrong in here ends the comparison, is counted, and reaches no client.
+waited for, and whatever goes wrong in here ends the comparison, is counted, and reaches no client. In the turn of the
+loop in which serving says that the request or its answer is complete, the bytes of that are written first.
 """
 
 from time import monotonic
@@ -48,6 +49,10 @@ class Pairing:
     _copy: MirroredCopy | None = None
     _refused: Drop | None = None
     _is_counted = False
+    _to_copy: tuple[bytes, RequestHead] | None = None
+    _answer: ResponseHead | None = None
+    _took = 0.0
+    _ended_at = 0.0
     _served_at = 0.0
     _copied_at = 0.0
     warms_up = False
@@ -72,7 +77,8 @@ class Pairing:
             if framed:
                 self._keep_request(framed)
             if complete and self._exchange.mirror is _HELD:
-                self._start_copy(served_head, head)
+                self._to_copy = (served_head, head)
+                self._service.app.turn.defer(self)
         except Exception as bug:  # noqa: BLE001  the edge between serving and mirroring
             self._broke(bug)
 
@@ -88,18 +94,30 @@ class Pairing:
 
     def answered(self, head: ResponseHead, duration: float, now: float) -> None:
         """The client has the whole answer, which took the serving backend `duration` seconds."""
+        if self._exchange.mirror is _OFF:
+            return
+        self._answer = head
+        self._took = duration
+        self._ended_at = now
+        self._service.app.turn.defer(self)
+
+    def proceed(self) -> None:
+        """Do what was put off until the client had its bytes."""
         try:
-            self._served_at = now - duration
-            if self.is_slowed:
-                duration = 0.0
-            capture = self._capture
-            self._end(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), now)
+            self._start_copy()
+            head, self._answer = self._answer, None
+            if head is not None:
+                self._served_at = self._ended_at - self._took
+                duration = 0.0 if self.is_slowed else self._took
+                capture = self._capture
+                self._end(Side(head.status, duration, head.fields, capture.body(), capture.is_cut), self._ended_at)
         except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
             self._broke(bug)
 
     def not_answered(self, failure: FailureKind, now: float) -> None:
         """The client has no answer of the serving backend's, or only a part of one."""
         try:
+            self._start_copy()
             self._end(Side(0, 0.0, failure=failure), now)
         except Exception as bug:  # noqa: BLE001  the edge between serving and comparing
             self._broke(bug)
@@ -107,6 +125,7 @@ class Pairing:
     def client_gone(self, now: float) -> None:
         """The client left; a copy already sent runs to its end."""
         try:
+            self._start_copy()
             if self._exchange.mirror is not _DROPPED:  # else why it was dropped is known
                 self._drop = Drop.CLIENT_GONE
             if self._copy is not None:
@@ -149,7 +168,12 @@ class Pairing:
             self._request = grown(self._request, framed) if self._request else framed
             self._request_size += size
 
-    def _start_copy(self, served_head: bytes, head: RequestHead) -> None:
+    def _start_copy(self) -> None:
+        """Start it if the request is complete and has none yet."""
+        to_copy, self._to_copy = self._to_copy, None
+        if to_copy is None or self._exchange.mirror is not _HELD:
+            return
+        served_head, head = to_copy
         service = self._service
         refusal = service.mirror.refusal()
         if refusal is not None:

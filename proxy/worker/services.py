@@ -8,15 +8,16 @@ from typing import Protocol
 from proxy.config.models import Backend, Service, Settings
 from proxy.core.shedding import Shedding
 from proxy.http.connection import ClientConnection
+from proxy.http.dialling import Dialler, DialTimeouts
 from proxy.http.forwarded import ForwardedLines
-from proxy.http.live_context import BackendContexts, LiveContext
+from proxy.http.live_context import BackendContexts
 from proxy.http.open_files import OpenFiles
 from proxy.http.pool import BackendPool
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import RequestHead
 from proxy.http.tunnel import Tunnel
 from proxy.http.turn import Lane, Turn
-from proxy.http.upstream import DialTimeouts, Upstream
+from proxy.http.upstream import Upstream
 from proxy.worker.backend_head import copy_heads, served_heads, trailer_filter
 from proxy.worker.budget import ByteBudget
 from proxy.worker.judge_link import JudgeLink
@@ -119,40 +120,34 @@ def run_service(app: ServiceApp, index: int, name: str, executors: Executors) ->
 def _serving(app: ServiceApp, backend: Backend, executors: Executors) -> Upstream:
     settings = app.settings
     pool, timeouts = settings.pool, settings.timeouts
+    steps = DialTimeouts(timeouts.resolve, timeouts.connect, timeouts.tls, pool.dns_ttl)
     return Upstream(
-        origin=backend.url,
+        dialler=_dialler(app, backend, steps, Lane.SERVING, executors),
         limits=settings.limits,
         response_idle_s=timeouts.response_idle,
-        timeouts=DialTimeouts(timeouts.resolve, timeouts.connect, timeouts.tls, pool.wait, pool.dns_ttl),
+        pool_wait_s=pool.wait,
         pool=BackendPool(pool.max_connections, pool.max_idle, pool.max_waiting, pool.idle, pool.max_age),
-        executor=executors.serving,
         turn=app.turn,
         lane=Lane.SERVING,
-        files=app.files,
-        tls=_tls(backend, executors),
-        server_name=backend.server_name,
     )
 
 
 def _mirror(app: ServiceApp, service: Service, executors: Executors) -> Upstream:
     settings = app.settings
     mirror, pool = service.mirror, settings.pool
+    steps = DialTimeouts(settings.timeouts.resolve, mirror.connect_timeout, mirror.tls_timeout, pool.dns_ttl)
     return Upstream(
-        origin=service.candidate.url,
+        dialler=_dialler(app, service.candidate, steps, Lane.MIRROR, executors),
         limits=settings.limits,
         response_idle_s=mirror.lifetime,
-        timeouts=DialTimeouts(
-            settings.timeouts.resolve, mirror.connect_timeout, mirror.tls_timeout, pool.wait, pool.dns_ttl
-        ),
+        pool_wait_s=pool.wait,
         pool=BackendPool(mirror.max_connections, pool.max_idle, 0, pool.idle, pool.max_age),
-        executor=executors.mirror,
         turn=app.turn,
         lane=Lane.MIRROR,
-        files=app.files,
-        tls=_tls(service.candidate, executors),
-        server_name=service.candidate.server_name,
     )
 
 
-def _tls(backend: Backend, executors: Executors) -> LiveContext | None:
-    return executors.contexts.of(backend.tls) if backend.url.scheme == "https" else None
+def _dialler(app: ServiceApp, backend: Backend, steps: DialTimeouts, lane: Lane, executors: Executors) -> Dialler:
+    tls = executors.contexts.of(backend.tls) if backend.url.scheme == "https" else None
+    executor = executors.mirror if lane is Lane.MIRROR else executors.serving
+    return Dialler(backend.url, steps, executor, lane, app.files, tls, backend.server_name)

@@ -13,6 +13,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from proxy.http import dialling
 from tests.kit.clock import FakeClock, FakeTimer
 from tests.kit.memory_transport import memory_pair
 
@@ -67,11 +68,13 @@ class MemoryLoop:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        outer = asyncio._get_running_loop()
+        outer, connect = asyncio._get_running_loop(), dialling.connect
         asyncio._set_running_loop(self.loop)
+        dialling.connect = self._connect
         try:
             yield
         finally:
+            dialling.connect = connect
             asyncio._set_running_loop(outer)
 
     # --- what the data plane calls
@@ -123,7 +126,8 @@ class MemoryLoop:
     def remove_writer(self, _fd: object) -> bool:
         return True
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+    async def _connect(self, sock: socket.socket, address: Any, seconds: float) -> None:
+        """What dials here dials into this loop."""
         if address[1] not in self._listening:
             raise ConnectionRefusedError
         self._dialled[sock] = address[1]

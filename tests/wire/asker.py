@@ -7,13 +7,15 @@ from proxy.config.models import BackendTls, Limits
 from proxy.config.units import Origin
 from proxy.core.message import Failure
 from proxy.http.backend_connection import BackendConnection
+from proxy.http.dialling import Dialler, DialTimeouts
 from proxy.http.live_context import BackendContexts
 from proxy.http.open_files import OpenFiles
 from proxy.http.pool import BackendPool
 from proxy.http.turn import Lane, Turn
-from proxy.http.upstream import DialTimeouts, Upstream
+from proxy.http.upstream import Upstream
 
 Outcome = BackendConnection | Failure
+SHORT = DialTimeouts(resolve=5.0, connect=5.0, tls=1.0, dns_ttl=1.0)
 
 
 class Asker:
@@ -34,16 +36,15 @@ class Asker:
 
 def dialling(origin: Origin, executor: Executor, tls: BackendTls | None = None) -> Upstream:
     """An upstream with short timeouts, on the running loop; `tls` is how an https origin is known."""
+    contexts = None if tls is None else BackendContexts().of(tls)
+    server_name = "" if tls is None else tls.server_name or origin.host
+    files = OpenFiles(lambda _nothing_left: None)
     return Upstream(
-        origin=origin,
+        dialler=Dialler(origin, SHORT, executor, Lane.SERVING, files, contexts, server_name),
         limits=Limits(),
         response_idle_s=5.0,
-        timeouts=DialTimeouts(resolve=5.0, connect=5.0, tls=1.0, pool_wait=1.0, dns_ttl=1.0),
+        pool_wait_s=1.0,
         pool=BackendPool(4, 4, 4, 5.0, 60.0),
-        executor=executor,
         turn=Turn(asyncio.get_running_loop().call_soon),
         lane=Lane.SERVING,
-        files=OpenFiles(lambda _nothing_left: None),
-        tls=None if tls is None else BackendContexts().of(tls),
-        server_name="" if tls is None else tls.server_name or origin.host,
     )

@@ -145,7 +145,7 @@ def _resolver_busy(rig: Rig, stack: ExitStack) -> None:
     release = Event()
     stack.callback(release.set)
     for _ in range(4):
-        rig.plane.services[0].serving.executor.submit(release.wait)
+        rig.plane.services[0].serving.dialler.executor.submit(release.wait)
 
 
 def _nothing(_rig: Rig, _stack: ExitStack) -> None:

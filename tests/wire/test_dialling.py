@@ -43,7 +43,7 @@ async def test_a_backend_is_dialled_once_more_after_copies_were_ended_for_it() -
 
     with socket.create_server(("127.0.0.1", 0)) as backend:
         upstream = dialling(Origin("http", "127.0.0.1", backend.getsockname()[1]), ThreadPoolExecutor(1))
-        upstream.files = OpenFiles(make_room)
+        upstream.dialler.files = OpenFiles(make_room)
         asker = Asker()
         held = os.dup(0)
         with no_descriptors():
@@ -57,17 +57,17 @@ async def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_no_fau
     ran_short: list[bool] = []
     async with ScriptedBackend() as backend:
         upstream = dialling(Origin("http", "name.invalid", 80), ThreadPoolExecutor(1))
-        upstream.files = OpenFiles(ran_short.append)
+        upstream.dialler.files = OpenFiles(ran_short.append)
         with no_descriptors():
             asker = Asker()
             upstream.acquire(asker)
             assert await asyncio.wait_for(asker.heard, 5) == Failure(Cause.OVERLOADED)
             assert ran_short == [True]
-            upstream._resolved = [(socket.AF_INET, ("127.0.0.1", backend.port))]  # long ago
-            found = await upstream._targets()
-        assert found == upstream._resolved
+            upstream.dialler._resolved = [(socket.AF_INET, ("127.0.0.1", backend.port))]  # long ago
+            found = await upstream.dialler._targets()
+        assert found == upstream.dialler._resolved
         asker = Asker()
-        upstream._resolved = []
+        upstream.dialler._resolved = []
         upstream.acquire(asker)
         assert await asyncio.wait_for(asker.heard, 5) == Failure(Cause.RESOLVE)
 
@@ -92,8 +92,8 @@ async def test_whoever_waits_for_a_connection_that_is_given_up_is_told_at_once(s
 async def test_an_address_of_a_family_that_is_not_spoken_here_is_passed_over() -> None:
     async with ScriptedBackend() as backend:
         upstream = dialling(Origin("http", "name.invalid", 80), ThreadPoolExecutor(1))
-        upstream._resolved = [(socket.AF_APPLETALK, ("", 0)), (socket.AF_INET, ("127.0.0.1", backend.port))]
-        upstream._resolved_until = float("inf")
+        upstream.dialler._resolved = [(socket.AF_APPLETALK, ("", 0)), (socket.AF_INET, ("127.0.0.1", backend.port))]
+        upstream.dialler._resolved_until = float("inf")
         asker = Asker()
         upstream.acquire(asker)
         assert isinstance(await asyncio.wait_for(asker.heard, 5), BackendConnection)

@@ -366,7 +366,7 @@ async def test_a_renewed_authority_is_used_by_new_connections(rig: Rig, tmp_path
     await client.send(GET)
     assert (await client.read_response()).status == 502
     await asyncio.to_thread(after.certificate.replace, before.certificate)
-    live = rig.plane.services[0].serving.tls
+    live = rig.plane.services[0].serving.dialler.tls
     assert live is not None
     looked = live._looked_at
     live._looked_at -= LOOK_S

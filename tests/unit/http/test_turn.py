@@ -112,3 +112,56 @@ def test_a_request_that_leaves_before_the_end_of_its_turn_is_told_once() -> None
     assert request.told == 1
     peers.clock.run_ready()
     assert len(far.received) == FLUSH_BYTES
+
+
+class Copying:
+    """Has a copy to write when it may."""
+
+    def __init__(self, turn: Turn, transport: MemoryTransport, *, closes: bool = False) -> None:
+        self._turn, self._transport, self._closes = turn, transport, closes
+
+    def proceed(self) -> None:
+        self._turn.write(Lane.MIRROR, self._transport, b"m")
+        if self._closes:
+            self._turn.flush()
+
+
+def test_what_was_put_off_proceeds_when_clients_have_their_bytes_and_still_writes_in_this_turn() -> None:
+    peers = Peers()
+    near, far = peers.transport()
+    peers.turn.defer(Copying(peers.turn, near))
+    peers.turn.write(Lane.SERVING, near, b"s")
+    peers.turn.write(Lane.CLIENT, near, b"c")
+    peers.clock.run_turn()
+    assert (peers.turn.flushes, peers.clock.pending) == (1, 1)  # what is pending is the arrival
+    peers.clock.run_ready()
+    assert bytes(far.received) == b"csm"
+
+
+def test_what_was_put_off_may_end_the_turn_early() -> None:
+    peers = Peers()
+    near, far = peers.transport()
+    for closes in (True, False):
+        peers.turn.defer(Copying(peers.turn, near, closes=closes))
+    peers.clock.run_ready()
+    assert bytes(far.received) == b"mm"
+
+
+def test_who_starts_in_what_was_put_off_is_told_only_if_that_proceeds_early() -> None:
+    peers = Peers()
+    near, _ = peers.transport()
+    request = Request(peers.turn)
+    peers.turn.starting.clear()
+
+    class Starts(Copying):
+        def proceed(self) -> None:
+            peers.turn.starting.append(request)
+            super().proceed()
+
+    peers.turn.defer(Starts(peers.turn, near))
+    peers.clock.run_ready()
+    peers.turn.flush()
+    assert request.told == 0
+    peers.turn.defer(Starts(peers.turn, near))
+    peers.turn.flush()
+    assert request.told == 1
