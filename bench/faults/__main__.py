@@ -15,25 +15,20 @@ from bench.faults import matrix, rows, table
 from bench.faults.matrix import Judged, Plan
 from bench.faults.rule import Outcome
 from bench.faults.turns import Part
-from bench.load import backends, provenance
+from bench.load import provenance
 
 _RESULTS = Path(__file__).parents[1] / "results" / "faults.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 if every row holds or could not be told from noise, 1 if one does not, 2 if nginx is missing."""
+    """Return 0 if every row holds or could not be told from noise, 1 if one does not."""
     options = _parser().parse_args(arguments)
-    nginx = backends.executable()
-    if nginx is None:
-        print("nginx is not installed and plays the primary; install the Debian package nginx-light", file=sys.stderr)
-        return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan, source = _plan(options), provenance.describe("bench.faults")
     judged: list[Judged] = []
     try:
         with tempfile.TemporaryDirectory(prefix="bench-faults-") as directory:
-            Path(directory).chmod(0o711)  # nginx's worker runs as another user when its master is root's
-            for row in matrix.play(plan, nginx, Path(directory), _say):
+            for row in matrix.play(plan, Path(directory), _say):
                 judged.append(row)
                 _say(table.line(row))
     except KeyboardInterrupt:
@@ -94,6 +89,7 @@ def _document(judged: Judged) -> dict[str, object]:
         "fault": judged.row.fault,
         "holds": judged.outcome,
         "failure": judged.failure,
+        "primary_s": judged.row.primary_s,
         "rate_rps": round(judged.rate_rps, 1),
         **{part: side and asdict(side) for part, side in zip(Part, (judged.off, judged.on, judged.twin), strict=True)},
         "evidence": judged.evidence and asdict(judged.evidence),

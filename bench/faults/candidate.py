@@ -1,4 +1,4 @@
-"""The faulty candidate: the test kit's fault backend as a process of its own, at the lowest priority.
+"""The faulty candidate: the test kit's fault backend as a process of its own that runs when nobody else wants to.
 
 In production it runs on another machine. Here it shares the cores with the proxy, so it gives way to it.
 """
@@ -84,4 +84,4 @@ class Candidate:
 
 def _command(fault: Fault) -> list[str]:
     delay = [] if fault.delay_s is None else ["--delay", str(fault.delay_s)]
-    return ["nice", "-n", "19", sys.executable, "-m", "tests.kit.fault_backend", "--fault", fault.name, *delay]
+    return ["chrt", "--idle", "0", sys.executable, "-m", "tests.kit.fault_backend", "--fault", fault.name, *delay]

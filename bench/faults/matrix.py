@@ -20,7 +20,7 @@ from bench.load.openloop import CONNECTIONS
 from bench.load.workload import Workload
 
 ALLOWANCE = Allowance(budget_bytes=64 * MIB, connections=200, clients=CONNECTIONS)
-SHARE_OF_SATURATION = 1 / 3
+SHARE_OF_MOST = 1 / 3
 _PROBES = {"get": 4_000, "upload": 200}
 
 Say = Callable[[str], None]
@@ -65,34 +65,37 @@ class Judged:
         return verdict([*(finding.outcome for finding in self.findings), *self.checks.values()])
 
 
-def play(plan: Plan, nginx: str, directory: Path, say: Say) -> Iterator[Judged]:
+def play(plan: Plan, directory: Path, say: Say) -> Iterator[Judged]:
     """Play the rows one after the other; everything started is ended, whatever happens."""
     with ExitStack() as stack:
-        primary = stack.enter_context(Primary(nginx, directory))
         clients = stack.enter_context(driver())
-        rates: dict[str, float] = {}
+        primaries: dict[float, Primary] = {}
+        rates: dict[tuple[str, float], float] = {}
         for number, row in enumerate(plan.rows):
             here = directory / f"row-{number}"
             try:
-                if row.workload.name not in rates:
-                    rates[row.workload.name] = _rate(row.workload, primary, clients, directory)
-                    say(f"a third of saturation: {rates[row.workload.name]:,.0f} {row.workload.name} requests per s")
-                load = plan.load(row, rates[row.workload.name])
-                yield _play_row(row, load, primary, clients, here)
+                if row.primary_s not in primaries:
+                    primaries[row.primary_s] = stack.enter_context(Primary(directory, row.primary_s))
+                primary = primaries[row.primary_s].url
+                kind = (row.workload.name, row.primary_s)
+                if kind not in rates:
+                    rates[kind] = _rate(row.workload, primary, clients, directory / f"calibration-{len(rates)}")
+                    say(f"a third of the most, {row.workload.name} of {row.primary_s * 1e3:g} ms: {rates[kind]:,.0f}/s")
+                yield _play_row(row, plan.load(row, rates[kind]), primary, clients, here)
             except (ChildError, OSError, TimeoutError) as error:
                 yield Judged(row, failure=str(error))
 
 
 def _rate(workload: Workload, primary: str, clients: Executor, directory: Path) -> float:
-    """Saturate a proxy that mirrors to a healthy candidate, and return a third of what it does."""
+    """Ask a proxy that mirrors to a healthy candidate as fast as it answers, and return a third of what it does."""
     count = _PROBES[workload.name]
     with (
         Candidate(Fault("healthy")) as well,
-        Scene(Config(primary, well.url), directory / f"calibration-{workload.name}") as scene,
+        Scene(Config(primary, well.url), directory) as scene,
     ):
         scene.switch("shadow")
         played = clients.submit(client.play, scene.port, workload, [0.0] * count).result()
-    return SHARE_OF_SATURATION * count / played.elapsed_s
+    return SHARE_OF_MOST * count / played.elapsed_s
 
 
 def _play_row(row: Row, load: Load, primary: str, clients: Executor, directory: Path) -> Judged:
@@ -116,6 +119,6 @@ def judge(row: Row, rate_rps: float, played: Sequence[turns.Turn], candidate: di
         on,
         twin,
         seen,
-        findings(off, twin, on, replace(ALLOWANCE, clients=ALLOWANCE.clients + row.clients)),
+        findings(off, twin if row.primary_s else None, on, replace(ALLOWANCE, clients=ALLOWANCE.clients + row.clients)),
         {check.says: check.outcome(seen) for check in (IDENTITIES, *row.checks)},
     )

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.faults.rule import Outcome
-from bench.load import backends, provenance
+from bench.load import provenance
 from bench.load.child import ChildError
 from bench.soak.homecoming import Line, lines
 from bench.soak.run import Plan, Results, Soak
@@ -22,18 +22,13 @@ _RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 if everything came back, 1 if not, 2 if nginx is missing. Ctrl-C ends it early, with what there is."""
+    """Return 0 if everything came back, 1 if not. Ctrl-C ends it early, with what there is."""
     options = _parser().parse_args(arguments)
-    nginx = backends.executable()
-    if nginx is None:
-        print("nginx is not installed and plays the primary; install the Debian package nginx-light", file=sys.stderr)
-        return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     source = provenance.describe("bench.soak")
     plan = Plan(options.minutes * 60, options.rate, options.step)
     with tempfile.TemporaryDirectory(prefix="bench-soak-") as directory:
-        Path(directory).chmod(0o711)  # nginx's worker runs as another user when its master is root's
-        results = _play(nginx, Path(directory), plan)
+        results = _play(Path(directory), plan)
     found = (
         lines(results.start, results.rotated, results.end, results.totals()) if results.start and results.end else []
     )
@@ -50,8 +45,8 @@ def _judged(results: Results) -> list[Line]:
     return lines(results.start, results.rotated, results.end, results.totals())
 
 
-def _play(nginx: str, directory: Path, plan: Plan) -> Results:
-    with Soak(nginx, directory, plan, lambda line: print(line, flush=True)) as soak:
+def _play(directory: Path, plan: Plan) -> Results:
+    with Soak(directory, plan, lambda line: print(line, flush=True)) as soak:
         try:
             try:
                 soak.play()

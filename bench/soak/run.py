@@ -80,11 +80,10 @@ class Results:
 
 
 class Soak:
-    """`with Soak(nginx, directory, plan, say) as soak:` has a proxy under it; `play` fills `results`."""
+    """`with Soak(directory, plan, say) as soak:` has a proxy under it; `play` fills `results`."""
 
-    def __init__(self, nginx: str, directory: Path, plan: Plan, say: Say) -> None:
+    def __init__(self, directory: Path, plan: Plan, say: Say) -> None:
         self.results = Results()
-        self._nginx = nginx
         self._directory = directory
         self._plan = plan
         self._say = say
@@ -96,11 +95,11 @@ class Soak:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._primary = stack.enter_context(Primary(self._nginx, self._directory))
+            self._primary = stack.enter_context(Primary(self._directory))
             self._clients: Executor = stack.enter_context(driver())
             self._candidate = Candidate(self._fault).__enter__()
             stack.callback(self._end_candidate)
-            self._config = Config(self._primary, self._candidate.url, _MIRROR)
+            self._config = Config(self._primary.url, self._candidate.url, _MIRROR)
             self._scene = stack.enter_context(Scene(self._config, self._directory / "proxy"))
             self._stack = stack.pop_all()
         return self
@@ -161,7 +160,7 @@ class Soak:
         """Start the next candidate, lead copies there by a reload, end the last one."""
         self._fault = fault
         last, self._candidate = self._candidate, Candidate(fault).__enter__()
-        self._config = Config(self._primary, self._candidate.url, _MIRROR)
+        self._config = Config(self._primary.url, self._candidate.url, _MIRROR)
         self._scene.write(self._config)
         self._scene.reload()
         last.__exit__()
@@ -178,7 +177,7 @@ class Soak:
                 self._scene.switch("shadow")
             case Deed.RELOAD:
                 timeouts = {"first_byte": f"{60 + self.results.deeds[deed]}s"}
-                self._scene.write(Config(self._primary, self._candidate.url, _MIRROR, {"timeouts": timeouts}))
+                self._scene.write(Config(self._primary.url, self._candidate.url, _MIRROR, {"timeouts": timeouts}))
                 self._scene.reload()
             case Deed.BAD_RELOAD:
                 self._scene.spoil()

@@ -126,7 +126,7 @@ class MemoryLoop:
     def remove_writer(self, _fd: object) -> bool:
         return True
 
-    async def _connect(self, sock: socket.socket, address: Any, seconds: float) -> None:
+    async def _connect(self, sock: socket.socket, address: Any, seconds: float) -> None:  # noqa: ARG002  as `connect`
         """What dials here dials into this loop."""
         if address[1] not in self._listening:
             raise ConnectionRefusedError
