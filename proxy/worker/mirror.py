@@ -30,6 +30,8 @@ from proxy.worker.mirror_guard import MirrorGuard
 from proxy.worker.stats import LegStats, ServiceStats
 
 _CLOSED: Final = State.CLOSED
+_AT_ONCE: Final = 8
+"""Most copies that are ended for their age before clients have their turn."""
 
 
 class CopyOwner(Protocol):
@@ -58,6 +60,7 @@ class MirrorTarget:
     copies: "set[MirroredCopy]" = field(default_factory=set)
     in_flight: int = 0
     max_body: int = 0
+    _overdue: "list[MirroredCopy]" = field(default_factory=list)
     breaker: Breaker = field(init=False)
     notices: BreakerNotices = field(init=False)
 
@@ -92,10 +95,19 @@ class MirrorTarget:
 
     def tick(self, now: float) -> None:
         """Enforce the deadlines: of copies first, since their connections' are the same or later."""
-        for copy in tuple(self.copies):
-            copy.tick(now)
+        if not self._overdue:
+            self._overdue = [copy for copy in self.copies if copy.is_overdue(now)]
+            self._end_overdue()
         self.upstream.tick(now)
         self.notices.tick(now)
+
+    def _end_overdue(self) -> None:
+        """A few of them, and the others in the next turn: what began together also ends together."""
+        some, self._overdue = self._overdue[:_AT_ONCE], self._overdue[_AT_ONCE:]
+        if self._overdue:
+            self.upstream.turn.call_soon(self._end_overdue)
+        for copy in some:
+            copy.time_out()
 
     def drop_all(self, reason: Drop) -> None:
         """End every copy under way."""
@@ -166,15 +178,19 @@ class MirroredCopy:
         except Exception as bug:  # noqa: BLE001  the edge between the data plane and a comparison
             self._broke(bug)
 
-    def tick(self, now: float) -> None:
+    def is_overdue(self, now: float) -> bool:
         """Deadline: after the start or the end of the served answer, the later. Lifetime: from the start."""
+        settings = self._target.settings
+        if now >= self._started_at + settings.lifetime:
+            return True
+        return self.served_at != NEVER and now >= max(self._started_at, self.served_at) + settings.deadline
+
+    def time_out(self) -> None:
+        """End as one that is overdue: not the candidate's failure while the served answer is still on its way."""
         try:
-            settings = self._target.settings
-            is_old = now >= self._started_at + settings.lifetime
             if self.served_at == NEVER:
-                if is_old:
-                    self.drop(Drop.TOO_LARGE)
-            elif is_old or now >= max(self._started_at, self.served_at) + settings.deadline:
+                self.drop(Drop.TOO_LARGE)
+            else:
                 self._failed(Failure(Cause.DEADLINE))
         except Exception as bug:  # noqa: BLE001  the edge between the data plane and a comparison
             self._broke(bug)
