@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="most rows, one short round without latencies")
     parser.add_argument("--only", type=_rows, default=None, help="comma-separated ids, such as F1,F5")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each turn, at least")
     parser.add_argument("--requests", type=int, default=5_000, help="requests in each turn, at least; fewer uploads")
     parser.add_argument("--json", type=Path, help="the JSON file (bench/results/faults.json, for all rows in full)")

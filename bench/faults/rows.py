@@ -33,7 +33,7 @@ _SHUT = {"breaker": {"failures": 1_000_000_000}}
 # The default is longer than a turn, and no copy would live to its deadline.
 _SHORT = {"deadline": "250ms"}
 # A connection for every copy, which only a breaker held shut allows: as many as two cores carry beside the rest.
-_SOME = {"share": 0.25}
+_SOME = {"share": 0.1}
 _HEALTHY = Fault("healthy")
 
 
@@ -88,26 +88,26 @@ ROWS = (
         (IN_FLIGHT, only_verdicts("incomparable")), _SHUT | {"share": 0.02},
     ),
     Row(
-        "F8", "resets inside the body (25 % of requests)", Fault("reset-in-body"),
+        "F8", "resets inside the body (10 % of requests)", Fault("reset-in-body"),
         (only_verdicts("candidate_error"), only_failures("truncated", "reset")), _SHUT | _SOME,
     ),
     Row(
-        "F9", "talks nonsense (25 % of requests)", Fault("garbage"), (only_failures("protocol"),), _SHUT | _SOME,
+        "F9", "talks nonsense (10 % of requests)", Fault("garbage"), (only_failures("protocol"),), _SHUT | _SOME,
     ),
     Row(
         "F9", "1 MB head (5 % of requests)", Fault("huge-head"), (only_failures("protocol"),), _SHUT | {"share": 0.05},
         is_kin=True,
     ),
     Row(
-        "F10", "body too short, then waits (25 % of requests)", Fault("body-short"),
+        "F10", "body too short, then waits (10 % of requests)", Fault("body-short"),
         (IN_FLIGHT, only_failures("timeout")), _SHUT | _SHORT | _SOME,
     ),
     Row(
-        "F10", "two lengths (25 % of requests)", Fault("two-lengths"), (only_failures("protocol"),), _SHUT | _SOME,
+        "F10", "two lengths (10 % of requests)", Fault("two-lengths"), (only_failures("protocol"),), _SHUT | _SOME,
         is_kin=True,
     ),
     Row(
-        "F11", "TLS handshake hangs (25 % of requests)", Fault("tls-hang"),
+        "F11", "TLS handshake hangs (10 % of requests)", Fault("tls-hang"),
         (IN_FLIGHT, only_failures("tls", "timeout")), _SHUT | _SOME | {"tls_timeout": "250ms"},
     ),
     Row("F12", "name is unknown", NO_SUCH_NAME, (IN_FLIGHT,), _SHUT),

@@ -5,12 +5,14 @@ build, load and primary, in turns that alternate. The twin is mirroring off a se
 does not hold between the two equal sides either, the machine was too noisy to tell, and a failure says so. Without a
 twin nothing that depends on the machine's pace is judged at all.
 
-A quantile needs ten samples beyond it, or it is left open.
+A quantile needs ten samples beyond it, or it is left open. Where every turn has them it is the median of the turns', so
+that one moment in which the machine did something else counts once; else it is that of all turns together.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 from bench.load.latency import quantile
 
@@ -151,6 +153,15 @@ def verdict(outcomes: Iterable[Outcome]) -> Outcome:
         if worst in found:
             return worst
     return Outcome.YES if Outcome.YES in found else Outcome.OPEN
+
+
+def typical_us(turns_s: Sequence[Sequence[float]], share: float) -> float | None:
+    """Return a quantile of the rising waits of some turns, in microseconds; None where there are too few of them."""
+    each = [tail_us(ordered_s, share) for ordered_s in turns_s]
+    known = [found for found in each if found is not None]
+    if len(known) == len(each):
+        return median(known)
+    return tail_us(sorted(wait for ordered_s in turns_s for wait in ordered_s), share)
 
 
 def tail_us(ordered_s: Sequence[float], share: float) -> float | None:

@@ -4,25 +4,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bench.faults.evidence import Buckets, Evidence, lag_buckets, lag_ms, rise
-from bench.faults.rule import Side, tail_us
+from bench.faults.rule import Side, typical_us
 from bench.faults.turns import Part, Turn
 
 
 def side(turns: Sequence[Turn], part: Part) -> Side | None:
-    """Pool the turns of a part; None when it was never played."""
+    """What the turns of a part showed together; None when it was never played."""
     mine = [turn for turn in turns if turn.part is part]
     if not mine:
         return None
-    ordered = sorted(wait for turn in mine for wait in turn.waits_s if wait is not None)
+    waits_s = [sorted(wait for wait in turn.waits_s if wait is not None) for turn in mine]
     lag_p99_ms, lag_max_ms = lag_ms(lag_rise(turn) for turn in mine)
     of_turns = max if part is Part.ON else min
     return Side(
         requests=sum(len(turn.waits_s) for turn in mine),
         errors=sum(turn.waits_s.count(None) for turn in mine),
         changed=changed(turns, part),
-        p50_us=tail_us(ordered, 0.5),
-        p99_us=tail_us(ordered, 0.99),
-        p999_us=tail_us(ordered, 0.999),
+        p50_us=typical_us(waits_s, 0.5),
+        p99_us=typical_us(waits_s, 0.99),
+        p999_us=typical_us(waits_s, 0.999),
         worker_rss_bytes=of_turns(turn.peaks.rss_bytes.get("worker", 0) for turn in mine),
         judge_rss_bytes=of_turns(turn.peaks.rss_bytes.get("judge", 0) for turn in mine),
         open_files=max(turn.peaks.open_files for turn in mine),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.faults.rule import BOUNDS, MIB, Allowance, Outcome, Side, findings, tail_us, verdict
+from bench.faults.rule import BOUNDS, MIB, Allowance, Outcome, Side, findings, tail_us, typical_us, verdict
 from bench.load.latency import quantile
 
 HAS = Allowance(budget_bytes=64 * MIB, connections=200, clients=32)
@@ -122,6 +122,16 @@ def test_the_worst_finding_is_the_rows(outcomes: str, expected: str) -> None:
 def test_a_quantile_needs_ten_samples_beyond_it(share: float, enough: int) -> None:
     assert tail_us([1.0] * (enough - 1), share) is None
     assert tail_us([1.0] * enough, share) == 1e6
+
+
+def test_one_bad_turn_of_three_does_not_make_the_quantile() -> None:
+    turns = [[0.001] * 1_000, [0.002] * 1_000, [0.9] * 1_000]
+    assert typical_us(turns, 0.99) == 2_000
+
+
+def test_turns_too_short_for_a_quantile_are_taken_together() -> None:
+    assert typical_us([[0.003] * 500, [0.001] * 499], 0.99) is None
+    assert typical_us([[0.003] * 500, [0.001] * 500], 0.99) == 3_000
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=100))
