@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("stopped; this is what there is")
     table.show(judged, Console(width=None if sys.stdout.isatty() else 200))
-    is_whole = not options.quick and len(judged) == len(rows.ROWS)
-    if options.json or is_whole:
+    if options.json or not options.quick:
         _write(options.json or _RESULTS, source, plan, judged)
     return int(any(row.outcome is Outcome.NO for row in judged))
 
@@ -47,11 +46,16 @@ def _say(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="most rows, one short round without latencies")
-    parser.add_argument("--only", type=_rows, default=None, help="comma-separated ids, such as F1,F5")
+    parser.add_argument(
+        "--only",
+        type=_rows,
+        default=None,
+        help="comma-separated ids, such as F1,F5; the other rows of the JSON file stay",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each turn, at least")
-    parser.add_argument("--requests", type=int, default=5_000, help="requests in each turn, at least; fewer uploads")
-    parser.add_argument("--json", type=Path, help="the JSON file (bench/results/faults.json, for all rows in full)")
+    parser.add_argument("--requests", type=int, default=2_500, help="requests in each turn, at least; fewer uploads")
+    parser.add_argument("--json", type=Path, help="the JSON file (bench/results/faults.json, unless the run is quick)")
     return parser
 
 
@@ -71,19 +75,18 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _write(path: Path, source: dict[str, object], plan: Plan, judged: list[Judged]) -> None:
+    """Write the rows over those of the same faults that are there; each says where it is from."""
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = {"rounds": plan.rounds, "seconds": plan.seconds, "requests": plan.requests, "parts": plan.parts}
-    document = {
-        "source": source,
-        "settings": settings,
-        "rows": [_document(row) for row in judged],
-        "elsewhere": rows.ELSEWHERE,
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"written to {path}")
+    kept = json.loads(path.read_text())["rows"] if path.exists() else []
+    found = {(row["id"], row["fault"]): row for row in kept}
+    found |= {(row.row.id, row.row.fault): _document(row, source, settings) for row in judged}
+    shown = [found[row.id, row.fault] for row in rows.ROWS if (row.id, row.fault) in found]
+    path.write_text(json.dumps({"rows": shown, "elsewhere": rows.ELSEWHERE}, indent=1) + "\n")
+    print(f"{len(judged)} of {len(shown)} rows written to {path}")
 
 
-def _document(judged: Judged) -> dict[str, object]:
+def _document(judged: Judged, source: dict[str, object], settings: dict[str, object]) -> dict[str, object]:
     return {
         "id": judged.row.id,
         "fault": judged.row.fault,
@@ -95,6 +98,8 @@ def _document(judged: Judged) -> dict[str, object]:
         "evidence": judged.evidence and asdict(judged.evidence),
         "findings": [asdict(finding) for finding in judged.findings],
         "checks": judged.checks,
+        "settings": settings,
+        "source": source,
     }
 
 

@@ -72,15 +72,16 @@ ROWS = (
         "F3", "never answers", Fault("mute"),
         (IN_FLIGHT, BREAKER_OPENS, only_failures("timeout")), _SHORT,
     ),
-    Row("F4", "stops reading inside 512 KiB", Fault("stops-reading"), (IN_FLIGHT,), _SHUT | _SHORT, workload=UPLOAD,
+    Row("F4", "stops reading inside 512 KiB (10 % of uploads)", Fault("stops-reading"), (IN_FLIGHT,),
+        _SHUT | _SHORT | _SOME, workload=UPLOAD,
         is_kin=True),
     Row(
-        "F5", "drips its head, 1 B/s", Fault("drips-head", 1.0),
-        (IN_FLIGHT, only_failures("timeout")), _SHUT | _SHORT,
+        "F5", "drips its head, 1 B/s (10 % of requests)", Fault("drips-head", 1.0),
+        (IN_FLIGHT, only_failures("timeout")), _SHUT | _SHORT | _SOME,
     ),
     Row(
-        "F6", "drips its body, 1 B/s", Fault("drips-body", 1.0),
-        (IN_FLIGHT, only_failures("timeout")), _SHUT | _SHORT, is_kin=True,
+        "F6", "drips its body, 1 B/s (10 % of requests)", Fault("drips-body", 1.0),
+        (IN_FLIGHT, only_failures("timeout")), _SHUT | _SHORT | _SOME, is_kin=True,
     ),
     # 1 MiB for every copy would be gigabytes per second: a saturated machine, where shedding is the answer.
     Row(

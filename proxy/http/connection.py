@@ -160,11 +160,18 @@ class ClientConnection(ClientEnding):
             self._transport.abort()
         self._gone()
 
+    def is_overdue(self, now: float) -> bool:
+        """Whether a deadline has passed: its own, or that of the exchange under way."""
+        return self.deadline <= now or self._is_total_over(now)
+
+    def _is_total_over(self, now: float) -> bool:
+        exchange = self._exchange
+        return exchange is not None and exchange.total_s > 0 and now - self.arrived >= exchange.total_s
+
     def tick(self, now: float) -> None:
         """Enforce the deadlines."""
-        exchange = self._exchange
-        if exchange is not None and exchange.total_s and now - self.arrived >= exchange.total_s:
-            exchange.timed_out()
+        if self._exchange is not None and self._is_total_over(now):
+            self._exchange.timed_out()
             return
         if self.deadline > now:
             return

@@ -31,6 +31,7 @@ from proxy.worker.roster import Roster
 from proxy.worker.serve import ServedExchange
 from proxy.worker.services import Executors, RunningService
 from proxy.worker.stats import WorkerStats
+from proxy.worker.sweep import Sweep
 
 TICK_S: Final = 0.25
 DRAIN_STEP_S: Final = 0.01
@@ -55,6 +56,7 @@ class DataPlane:
         self.link = link
         self.turn = turn
         self.resets = ResetWatch()
+        self._sweep = Sweep(turn.call_soon, self._tick_broke)
         self.shedding = Shedding()
         self.guard = MirrorGuard(self.bugs, self.shedding)
         self.files = link.files = OpenFiles(self._ran_short)
@@ -201,12 +203,15 @@ class DataPlane:
     def tick(self, now: float) -> None:
         """Enforce every deadline."""
         self.link.resume()
-        ticks = [connection.tick for connection in self.connections] + self._roster.ticks
-        for tick in ticks:
+        self._sweep.over(self.connections, now)
+        for tick in self._roster.ticks:
             try:
                 tick(now)
-            except Exception as bug:  # noqa: BLE001  one connection's bug must not stop everybody's clock
-                self.bugs.caught("tick", bug)
+            except Exception as bug:  # noqa: BLE001  one service's bug must not stop everybody's clock
+                self._tick_broke(bug)
+
+    def _tick_broke(self, bug: Exception) -> None:
+        self.bugs.caught("tick", bug)
 
     def _ran_short(self, nothing_left: bool) -> None:  # noqa: FBT001  the callback's only word
         """Descriptors run short: those of copies go first."""

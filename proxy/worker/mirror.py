@@ -28,10 +28,9 @@ from proxy.worker.budget import ByteBudget
 from proxy.worker.capture import Capture
 from proxy.worker.mirror_guard import MirrorGuard
 from proxy.worker.stats import LegStats, ServiceStats
+from proxy.worker.sweep import Sweep
 
 _CLOSED: Final = State.CLOSED
-_AT_ONCE: Final = 8
-"""Most copies that are ended for their age before clients have their turn."""
 
 
 class CopyOwner(Protocol):
@@ -60,15 +59,16 @@ class MirrorTarget:
     copies: "set[MirroredCopy]" = field(default_factory=set)
     in_flight: int = 0
     max_body: int = 0
-    _overdue: "list[MirroredCopy]" = field(default_factory=list)
     breaker: Breaker = field(init=False)
     notices: BreakerNotices = field(init=False)
+    _sweep: Sweep = field(init=False)
 
     def __post_init__(self) -> None:
         self.in_flight = self.settings.in_flight
         self.max_body = self.settings.max_body
         self.breaker = Breaker(self.settings.breaker)
         self.notices = BreakerNotices(self.breaker, self.settings.breaker, self.stats.name, self.stats.candidate)
+        self._sweep = Sweep(self.upstream.turn.call_soon, self._caught)
 
     def follow(self, earlier: "MirrorTarget") -> None:
         """Go on where a target of the same settings stops: with its connections, and what its breaker knows."""
@@ -95,19 +95,12 @@ class MirrorTarget:
 
     def tick(self, now: float) -> None:
         """Enforce the deadlines: of copies first, since their connections' are the same or later."""
-        if not self._overdue:
-            self._overdue = [copy for copy in self.copies if copy.is_overdue(now)]
-            self._end_overdue()
+        self._sweep.over(self.copies, now)
         self.upstream.tick(now)
         self.notices.tick(now)
 
-    def _end_overdue(self) -> None:
-        """A few of them, and the others in the next turn: what began together also ends together."""
-        some, self._overdue = self._overdue[:_AT_ONCE], self._overdue[_AT_ONCE:]
-        if self._overdue:
-            self.upstream.turn.call_soon(self._end_overdue)
-        for copy in some:
-            copy.time_out()
+    def _caught(self, bug: Exception) -> None:
+        self.guard.caught(bug, monotonic())
 
     def drop_all(self, reason: Drop) -> None:
         """End every copy under way."""
@@ -185,9 +178,11 @@ class MirroredCopy:
             return True
         return self.served_at != NEVER and now >= max(self._started_at, self.served_at) + settings.deadline
 
-    def time_out(self) -> None:
-        """End as one that is overdue: not the candidate's failure while the served answer is still on its way."""
+    def tick(self, now: float) -> None:
+        """End if it is overdue: not as the candidate's failure while the served answer is still on its way."""
         try:
+            if self._owner is None or not self.is_overdue(now):
+                return
             if self.served_at == NEVER:
                 self.drop(Drop.TOO_LARGE)
             else:

@@ -1,12 +1,14 @@
 """What no client waits for is done when clients have their bytes, and never much of it at once."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from proxy.core.families import MIRRORS
 from proxy.core.reasons import MirrorResult
+from proxy.worker.sweep import AT_ONCE
 from tests.kit.memory_plane import MemoryBackend, MemoryPlane
 from tests.kit.wire import Wire
 from tests.wire.rig import GET
@@ -47,7 +49,7 @@ def test_copies_that_are_overdue_together_end_a_few_in_each_turn() -> None:
         while target.copies:
             plane.loop.run_turn()
             left.append(len(target.copies))
-        assert left == [12, 4, 0]
+        assert left == [20 - AT_ONCE, 20 - 2 * AT_ONCE, 0]
         assert plane.tally.total(MIRRORS, result=MirrorResult.MIRRORED) == 20
 
 
@@ -62,6 +64,20 @@ def test_an_overdue_copy_that_has_ended_before_its_turn_stays_ended() -> None:
         target.switch(plane.loop.time(), on=False)
         assert not target.copies
         plane.loop.run_ready()
+
+
+def test_clients_that_are_idle_for_too_long_together_leave_a_few_in_each_turn() -> None:
+    with MemoryPlane() as plane:
+        for _ in range(20):
+            plane.client()
+        plane.loop.advance(plane.settings.timeouts.client_idle)
+        left = []
+        plane.loop.call_soon(plane.plane.tick, plane.loop.time())
+        while plane.plane.connections:
+            plane.loop.run_turn()
+            left.append(len(plane.plane.connections))
+        assert min(before - after for before, after in pairwise([20, *left])) >= 0
+        assert max(before - after for before, after in pairwise([20, *left])) == AT_ONCE
 
 
 @pytest.mark.interpreted
