@@ -21,7 +21,7 @@ from bench.load.workload import Workload
 
 ALLOWANCE = Allowance(budget_bytes=64 * MIB, connections=200, clients=CONNECTIONS)
 SHARES_OF_MOST = {"get": 1 / 5, "upload": 1 / 10}
-"""Two cores carry client, primary, candidate and all processes of the proxy, and none may be kept waiting for a core."""
+"""Two cores carry client, primary, candidate and all processes of the proxy: nobody is to wait for a core."""
 _PROBES = {"get": 4_000, "upload": 200}
 
 Say = Callable[[str], None]
@@ -90,7 +90,7 @@ def play(plan: Plan, directory: Path, say: Say) -> Iterator[Judged]:
 
 
 def _rate(workload: Workload, primary: str, clients: Executor, directory: Path) -> float:
-    """Ask a proxy that mirrors to a healthy candidate as fast as it answers, and return the share of that which is measured."""
+    """Ask a proxy that mirrors to a healthy candidate as fast as it answers; return what of that is measured at."""
     count = _PROBES[workload.name]
     with (
         Candidate(Fault("healthy")) as well,
