@@ -23,8 +23,8 @@ from proxy.http.response_head import (
     VERSION,
     Malformed,
     ResponseHead,
-    find_response_head_end,
     parse_response_head,
+    split_response_head,
 )
 from proxy.http.sockets import has_unread, reset
 from proxy.http.tunnel import Handed
@@ -229,12 +229,12 @@ class BackendConnection(asyncio.Protocol):
     # --- reading
 
     def _read_head(self, receiver: Receiver, data: bytes, start: int = 0) -> None:
-        while (end := find_response_head_end(data, start)) is not None:
-            head = parse_response_head(data[: end[0]], self._limits)
+        while (split := split_response_head(data, start)) is not None:
+            head = parse_response_head(split[0], self._limits)
             if isinstance(head, Malformed):
                 self._fail(Cause(head.value))
                 return
-            rest = data[end[1] :]
+            rest = split[1]
             status = head.status
             if status < 200:  # noqa: PLR2004  interim, RFC 9110 §15.2
                 self._buffer = b""

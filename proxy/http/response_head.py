@@ -87,18 +87,22 @@ class ResponseHead:
         return not (to_head or self.status < _FIRST_FINAL or self.status in BODILESS)
 
 
-def find_response_head_end(data: bytes, start: int = 0) -> tuple[int, int] | None:
-    """Where the head in `data` ends and where what follows begins; None if more bytes are needed.
+def split_response_head(data: bytes, start: int = 0) -> tuple[bytes, bytes] | None:
+    """The head in `data`, without its empty line, and what follows; None if more bytes are needed.
 
-    `start`: no end begins before it, as an earlier call saw.
+    `start`: no end begins before it, as an earlier call saw. A bare LF ends a line as well, so what looks like the end
+    is one only if the head has none of these in an earlier one.
     """
+    if start == 0:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if end and not (head.endswith(b"\n") or b"\n\n" in head or b"\n\r\n" in head):
+            return head, rest
     strict = data.find(b"\n\r\n", start)
     bare = data.find(b"\n\n", start, strict + 1 if strict >= 0 else len(data))
-    if bare >= 0:
-        return (bare - 1 if data[bare - 1 : bare] == b"\r" else bare), bare + 2
-    if strict < 0:
+    at, length = (bare, 2) if bare >= 0 else (strict, 3)
+    if at < 0:
         return None
-    return (strict - 1 if data[strict - 1 : strict] == b"\r" else strict), strict + 3
+    return data[: at - 1 if data[at - 1 : at] == b"\r" else at], data[at + length :]
 
 
 def parse_response_head(head: bytes, limits: Limits) -> ResponseHead | Malformed:

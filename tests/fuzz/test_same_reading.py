@@ -11,7 +11,7 @@ from proxy.http.body import ChunkedBody, chunk, last_chunk
 from proxy.http.fields import LINES
 from proxy.http.refusal import Refusal
 from proxy.http.request_head import HEAD_END, RequestHead, parse_request_head
-from proxy.http.response_head import ResponseHead, find_response_head_end, parse_response_head
+from proxy.http.response_head import ResponseHead, parse_response_head, split_response_head
 from tests.fuzz.grammar import Dice, Odd, answer, chunked, request
 from tests.fuzz.mutation import mutated
 from tests.fuzz.reading import MAX_HEAD, pairs
@@ -50,8 +50,8 @@ def test_h11_reads_a_forwarded_request_head_as_we_did(dice: Dice, times: int) ->
 @fixed
 def test_h11_reads_a_forwarded_response_head_as_we_did(dice: Dice, times: int) -> None:
     data = mutated(dice, answer(dice, 0), times)
-    end = find_response_head_end(data)
-    read = parse_response_head(data[: end[0]], LIMITS) if end else None
+    split = split_response_head(data)
+    read = parse_response_head(split[0], LIMITS) if split else None
     if not isinstance(read, ResponseHead) or read.status == 101:
         return
     peer = h11.Connection(h11.CLIENT, MAX_HEAD)

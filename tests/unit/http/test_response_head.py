@@ -1,10 +1,12 @@
+import re
+
 import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config.models import Limits
-from proxy.http.response_head import Malformed, ResponseHead, find_response_head_end, parse_response_head
+from proxy.http.response_head import Malformed, ResponseHead, parse_response_head, split_response_head
 from tests.unit.http.driving import every_split, response_read
 
 LIMITS = Limits()
@@ -264,19 +266,31 @@ def test_a_head_at_its_limits_passes_and_one_more_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "end"),
+    ("data", "split"),
     [
         (b"", None),
         (b"HTTP/1.1 200 OK\r\nA: 1\r\n", None),
-        (b"HTTP/1.1 200 OK\r\nA: 1\r\n\r\nbody", (21, 25)),
-        (b"HTTP/1.1 200 OK\nA: 1\n\nbody", (20, 22)),
-        (b"HTTP/1.1 200 OK\r\nA: 1\n\r\nbody", (21, 24)),
-        (b"HTTP/1.1 200 OK\nA: 1\n\nbody\r\n\r\n", (20, 22)),
+        (b"HTTP/1.1 200 OK\r\nA: 1\r\n\r\nbody", (b"HTTP/1.1 200 OK\r\nA: 1", b"body")),
+        (b"HTTP/1.1 200 OK\nA: 1\n\nbody", (b"HTTP/1.1 200 OK\nA: 1", b"body")),
+        (b"HTTP/1.1 200 OK\r\nA: 1\n\r\nbody", (b"HTTP/1.1 200 OK\r\nA: 1", b"body")),
+        (b"HTTP/1.1 200 OK\nA: 1\n\nbody\r\n\r\n", (b"HTTP/1.1 200 OK\nA: 1", b"body\r\n\r\n")),
+        (b"HTTP/1.1 200 OK\nA: 1\n\r\n\r\n", (b"HTTP/1.1 200 OK\nA: 1", b"\r\n")),
     ],
-    ids=["nothing", "unfinished", "CRLF", "LF", "LF CRLF", "LF, and CRLF CRLF in the body"],
+    ids=["nothing", "unfinished", "CRLF", "LF", "LF CRLF", "LF, and CRLF CRLF in the body", "LF CRLF CRLF"],
 )
-def test_where_a_head_ends(data: bytes, end: tuple[int, int] | None) -> None:
-    assert find_response_head_end(data) == end
+def test_where_a_head_ends(data: bytes, split: tuple[bytes, bytes] | None) -> None:
+    assert split_response_head(data) == split
+
+
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"A"]), max_size=12).map(b"".join), st.integers(0, 3)
+)
+def test_the_first_empty_line_ends_the_head(data: bytes, seen: int) -> None:
+    end = re.search(rb"\r?\n\r?\n", data)
+    split = None if end is None else (data[: end.start()], data[end.end() :])
+    assert split_response_head(data) == split
+    if end is None or end.start() >= seen:
+        assert split_response_head(data, max(0, seen - 1)) == split
 
 
 # --- any input, any split
@@ -297,9 +311,8 @@ SMALL = Limits(response_header_bytes=80, response_header_count=4, interim=2, tra
 
 @given(st.binary() | streams)
 def test_no_bytes_make_the_parser_raise(data: bytes) -> None:
-    end = find_response_head_end(data)
-    assert end is None or 0 <= end[0] < end[1] <= len(data)
-    assert isinstance(parse_response_head(data if end is None else data[: end[0]], LIMITS), ResponseHead | Malformed)
+    split = split_response_head(data)
+    assert isinstance(parse_response_head(data if split is None else split[0], LIMITS), ResponseHead | Malformed)
 
 
 @given(streams | likely_streams, st.sampled_from([b"GET", b"HEAD"]), st.data())
