@@ -35,6 +35,7 @@ from proxy.judge.watchdog import Watchdog
 REPORT_S = 1.0
 RETRY_S = 0.1
 READ_BYTES = 1 << 20
+NICENESS = 5
 YIELD_EVERY = 4
 LAST_WORDS_S = 3.0
 
@@ -188,6 +189,7 @@ class Judge:
 def main() -> None:
     """Run the judge this command line describes."""
     boot = enter(sys.argv[1])
+    os.nice(NICENESS)
     judge = Judge(boot)
     signal.signal(signal.SIGTERM, lambda *_: judge.end())
     gc.collect()

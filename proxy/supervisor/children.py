@@ -16,14 +16,12 @@ from proxy.supervisor.restart import Restarts
 class Child:
     """A process of ours. `boot` is renewed at each start; `due` is when to start it, None while it runs.
 
-    `environ` is its environment, None for ours. `niceness` comes on top of ours from the start, so that what it has
-    to import takes nothing from the others either. `is_ready` tells whether it has said that it is at work.
+    `environ` is its environment, None for ours. `is_ready` tells whether it has said that it is at work.
     """
 
     module: str
     boot: Boot
     environ: Mapping[str, str] | None = None
-    niceness: int = 0
     restarts: Restarts = field(default_factory=Restarts)
     process: subprocess.Popen[bytes] | None = None
     due: float | None = 0.0
@@ -53,9 +51,6 @@ class Child:
             stdin=subprocess.DEVNULL,
             process_group=0,
         )
-        if self.niceness:
-            own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, self.process.pid, own + self.niceness)
         self.due = None
         self.restarts.started(monotonic())
 

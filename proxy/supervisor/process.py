@@ -40,7 +40,6 @@ KILL_AFTER_DRAIN_S = 10.0
 LEFT_PORTS_S = 5.0
 """How long to try ports that processes of a killed supervisor may still be closing."""
 IDLE_S = 60.0
-JUDGE_NICENESS = 5
 
 
 class _Open(Protocol):
@@ -98,7 +97,7 @@ class Supervisor:
             self._child(f"worker-{n}", base, {"listen": listener, "judge": self._unix(f"worker-{n}.sock")}, environ)
             for n, listener in enumerate(self._listeners)
         ]
-        self._judges = [self._child(f"judge-{n}", base, {}, environ, JUDGE_NICENESS) for n in range(settings.workers)]
+        self._judges = [self._child(f"judge-{n}", base, {}, environ) for n in range(settings.workers)]
         self._first_drain_s = settings.timeouts.drain
         self._ending = 0
         self._reload_due = False
@@ -114,16 +113,11 @@ class Supervisor:
         return sock
 
     def _child(
-        self,
-        name: str,
-        base: Boot,
-        files: Mapping[str, _Open],
-        environ: Mapping[str, str] | None = None,
-        niceness: int = 0,
+        self, name: str, base: Boot, files: Mapping[str, _Open], environ: Mapping[str, str] | None = None
     ) -> Child:
         fds = {purpose: file.fileno() for purpose, file in files.items()}
         boot = replace(base, process=name, fds={**base.fds, **fds})
-        return Child(f"proxy.{name.partition('-')[0]}.process", boot, environ, niceness)
+        return Child(f"proxy.{name.partition('-')[0]}.process", boot, environ)
 
     def run(self, on_ready: Callable[[Started], None]) -> int:
         """Run until told to end."""

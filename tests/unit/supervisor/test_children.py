@@ -49,15 +49,6 @@ def test_it_inherits_what_it_is_given(child: Child, tmp_path: Path, monkeypatch:
     child.end(5.0)
 
 
-def test_it_starts_as_nice_as_it_is_to_be(child: Child, tmp_path: Path) -> None:
-    child.niceness = 3
-    child.start()
-    assert child.process is not None
-    assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 3
-    started(tmp_path)
-    child.end(5.0)
-
-
 def test_its_death_is_noticed_and_makes_it_due_again(child: Child, tmp_path: Path) -> None:
     child.start()
     started(tmp_path)
