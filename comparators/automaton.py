@@ -5,7 +5,8 @@ consumed. A deterministic state is a set of those, built by subset construction 
 table `{member name or index: state}` and the one state for every other child. So a step costs one dict lookup
 however many rules there are, and nothing is remembered per concrete key: objects keyed by user id cannot make it
 grow. What a walk wants to know at a node is decided in advance and stands in the state: the rule that wins there,
-whether anything below matters, whether an equal subtree may be skipped.
+whether anything below matters, whether an equal subtree may be skipped. A `superset` rule wins nowhere, since it says
+nothing about values: it goes on from the node it selects to every node below, beside the rules that win there.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class BoundRule:
         whole: its comparator is asked about whole nodes, containers too.
         ignores: it accepts anything, absence included.
         broad: its author allowed it to hide more than usual.
+        null_equals_missing: null stands for an absent member here.
+        superset: it lets the candidate add members, here and below.
     """
 
     index: int
@@ -50,6 +53,8 @@ class BoundRule:
     whole: bool = False
     ignores: bool = False
     broad: bool = False
+    null_equals_missing: bool = False
+    superset: bool = False
 
 
 class State:
@@ -59,20 +64,22 @@ class State:
         literals: next state by member name or list index, where it is not `other`.
         other: next state for any other child.
         rule: the rule that wins at the node.
+        superset: the rule by which the candidate alone may have the node, and members below it.
         prune: nothing below is walked.
         aggregate_below: a numeric rule can win here or below; its deltas of 0 count, so no subtree is skipped.
-        inert: no rule can win here or below.
+        inert: no rule selects anything here or below.
     """
 
-    __slots__ = ("aggregate_below", "inert", "literals", "other", "prune", "rule")
+    __slots__ = ("aggregate_below", "inert", "literals", "other", "prune", "rule", "superset")
 
-    def __init__(self, rule: BoundRule | None) -> None:
+    def __init__(self, rule: BoundRule | None, superset: BoundRule | None = None, *, inert: bool = True) -> None:
         self.rule = rule
+        self.superset = superset
         self.prune = rule is not None and rule.comparator.scope is Scope.NODE
         self.literals: dict[Step, State] = {}
         self.other = self
         self.aggregate_below = rule is not None and rule.bounds is not None
-        self.inert = rule is None
+        self.inert = inert
 
     def after(self, step: Step) -> State:
         """The state of a child."""
@@ -95,7 +102,7 @@ class TooManyStatesError(ValueError):
 
 
 def build(rules: Sequence[BoundRule], max_states: int = MAX_STATES) -> tuple[State, frozenset[int]]:
-    """The start state for these body rules, and the indices of those that can win at some node."""
+    """The start state for these body rules, and the indices of those that decide something at some node."""
     states: dict[Items, State] = {frozenset(): INERT}
     start: Items = frozenset((place, 0) for place in range(len(rules)))
     pending = [start] if rules else []
@@ -105,18 +112,28 @@ def build(rules: Sequence[BoundRule], max_states: int = MAX_STATES) -> tuple[Sta
             continue
         if len(states) >= max_states:
             raise TooManyStatesError([rule for rule in rules if rule.selector.specificity[0] < 0])
-        states[items] = state = State(_winner(items, rules))
+        states[items] = state = _state(items, rules)
         if not state.prune:
             pending += [target for _, target in _moves(items, rules)]
     _connect(states, rules)
     _propagate(list(states.values()))
-    winners = frozenset(state.rule.index for state in states.values() if state.rule)
-    return states[start], winners
+    holding = [rule for state in states.values() for rule in (state.rule, state.superset)]
+    return states[start], frozenset(rule.index for rule in holding if rule is not None)
 
 
-def _winner(items: Items, rules: Sequence[BoundRule]) -> BoundRule | None:
+def _state(items: Items, rules: Sequence[BoundRule]) -> State:
     selecting = [rules[place] for place, at in items if at == len(rules[place].selector.segments)]
-    return max(selecting, key=lambda rule: rule.rank, default=None)
+    winner = max((rule for rule in selecting if not rule.superset), key=lambda rule: rule.rank, default=None)
+    superset = next((rules[place] for place, _ in _superset(items, rules)), None)
+    return State(winner, superset, inert=not selecting)
+
+
+def _superset(items: Items, rules: Sequence[BoundRule]) -> Items:
+    """The best of the `superset` rules that selected the node or one above it, as the item its children have."""
+    ends = {place: len(rules[place].selector.segments) for place, _ in items if rules[place].superset}
+    holding = [place for place, at in items if place in ends and at >= ends[place]]
+    best = max(holding, key=lambda place: rules[place].rank, default=None)
+    return frozenset() if best is None else frozenset({(best, ends[best] + 1)})
 
 
 def _moves(items: Items, rules: Sequence[BoundRule]) -> Iterator[tuple[Step | None, Items]]:
@@ -127,10 +144,11 @@ def _moves(items: Items, rules: Sequence[BoundRule]) -> Iterator[tuple[Step | No
         if at < len(rules[place].selector.segments)
     ]
     literals = {segment.name for *_, segment in expecting} | {segment.index for *_, segment in expecting} | {None}
+    kept = _superset(items, rules)
     for literal in literals:
         passed = {(place, at + 1) for place, at, segment in expecting if segment.takes(literal)}
         stayed = {(place, at) for place, at, segment in expecting if segment.descends}
-        yield literal, frozenset(passed | stayed)
+        yield literal, kept.union(passed, stayed)
 
 
 def _connect(states: dict[Items, State], rules: Sequence[BoundRule]) -> None:

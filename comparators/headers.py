@@ -3,6 +3,11 @@
 Which header is compared how is a matter of `comparators.policies`. Only names are remembered between comparisons,
 never a value. Some differences are harmless if the bodies turn out to agree (a charset, a content coding); the
 ledger keeps them until that is known.
+
+By a contract of `superset` the candidate may send fields that the primary does not; a field of both is compared as
+ever, with as many values. What must not be ignored may not be added either (`policies.protected`): one more cookie,
+`vary` or `access-control-*` changes what clients store, reuse and let through, also those that never look at it. Nor
+is a content coding a mere addition: as always, it is accepted if the bodies agree once it is undone.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from comparators.cookies import compare_cookies
 from comparators.ledger import Ledger
 from comparators.media import ABSENT, parse_codings, parse_media
 from comparators.path import Path
-from comparators.policies import MASK, Header, Names, Policy, secret
+from comparators.policies import MASK, Header, Names, Policy, protected, secret
 from comparators.verdict import Kind, Note
 
 Values = Sequence[bytes]
@@ -52,11 +57,12 @@ def _without(origin: str) -> Callable[[bytes], bytes]:
 
 
 class Headers:
-    """The header rules of one endpoint, ready for use."""
+    """The header rules of one endpoint, ready for use; `superset` lets the candidate add fields."""
 
-    def __init__(self, rules: Sequence[BoundRule], origins: Origins) -> None:
+    def __init__(self, rules: Sequence[BoundRule], origins: Origins, *, superset: bool = False) -> None:
         self._names = Names(rules)
         self._origins = origins
+        self._superset = superset
 
     def agree(self, primary: bytes, candidate: bytes) -> bool:
         """Whether the fields differ in ignored headers only; the fast path, which may miss that they agree."""
@@ -87,11 +93,22 @@ class Headers:
         return groups
 
     def _compare(self, header: Header, ours: Values, theirs: Values, ledger: Ledger, judge: Judge) -> None:
-        if header.rule:
-            _compare_by_rule(header.rule, (ours, theirs), header.name, ledger, judge)
-        elif ours == theirs:
+        rule = header.rule
+        if rule:
+            ledger.match(rule)
+        if ours == theirs:
             return
-        elif header.policy is Policy.COOKIE:
+        if rule and rule.ignores:
+            ledger.accept(rule)
+        elif self._superset and not ours and _may_be_added(header.name):
+            ledger.accept()
+        elif rule:
+            _compare_by_rule(rule, (ours, theirs), header.name, ledger, judge)
+        else:
+            self._compare_by_policy(header, ours, theirs, ledger)
+
+    def _compare_by_policy(self, header: Header, ours: Values, theirs: Values, ledger: Ledger) -> None:
+        if header.policy is Policy.COOKIE:
             compare_cookies(ours, theirs, ledger)
         elif header.policy is Policy.MEDIA:
             _compare_media(ours, theirs, ledger)
@@ -99,8 +116,7 @@ class Headers:
             if parse_codings(b",".join(ours)) != parse_codings(b",".join(theirs)):
                 ledger.defer(*_shown(header.name, ours, theirs), Note.CONTENT_ENCODING)
         elif len(ours) != len(theirs) or not all(map(self._equality(header.policy), ours, theirs)):
-            path, primary, candidate = _shown(header.name, ours, theirs)
-            ledger.differ(path, Kind.HEADER, primary, candidate)
+            _differ(header.name, ours, theirs, ledger)
 
     def _equality(self, policy: Policy) -> Callable[[bytes, bytes], bool]:
         match policy:
@@ -119,7 +135,7 @@ def _compare_media(ours: Values, theirs: Values, ledger: Ledger) -> None:
     primary, candidate = (parse_media(values[0]) if values else ABSENT for values in (ours, theirs))
     path, one, other = _shown("content-type", ours, theirs)
     if primary.essence != candidate.essence:
-        ledger.other_media = True
+        ledger.other_content = True
         ledger.differ(path, Kind.MEDIA, one, other)
     elif primary.parameters != candidate.parameters or ours[1:] != theirs[1:]:
         ledger.differ(path, Kind.HEADER, one, other)
@@ -127,27 +143,32 @@ def _compare_media(ours: Values, theirs: Values, ledger: Ledger) -> None:
         ledger.defer(path, one, other, Note.CHARSET)
 
 
+def _may_be_added(name: str) -> bool:
+    return name != "content-encoding" and not protected(name)
+
+
 def _compare_by_rule(rule: BoundRule, pair: tuple[Values, Values], name: str, ledger: Ledger, judge: Judge) -> None:
     ours, theirs = pair
-    ledger.match(rule)
-    if ours == theirs:
-        return
-    if rule.ignores:
-        ledger.accept(rule)
-        return
-    path, primary, candidate = _shown(name, ours, theirs)
     if len(ours) != len(theirs):
-        ledger.differ(path, Kind.HEADER, primary, candidate)
+        _differ(name, ours, theirs, ledger)
         return
     findings = [
-        judge.judge(rule, path, a.decode("latin-1"), b.decode("latin-1"))
+        judge.judge(rule, (f"header:{name}",), a.decode("latin-1"), b.decode("latin-1"))
         for a, b in zip(ours, theirs, strict=True)
         if a != b
     ]
     if any(isinstance(finding, list) and finding for finding in findings):
-        ledger.differ(path, Kind.HEADER, primary, candidate)
+        _differ(name, ours, theirs, ledger)
     elif any(isinstance(finding, Accepted) for finding in findings):
         ledger.accept(rule)
+
+
+def _differ(name: str, ours: Values, theirs: Values, ledger: Ledger) -> None:
+    """Count a difference. Other ranges are other content, though it be of one media type (RFC 9110 §14.4)."""
+    path, primary, candidate = _shown(name, ours, theirs)
+    ledger.differ(path, Kind.HEADER, primary, candidate)
+    if name == "content-range":
+        ledger.other_content = True
 
 
 def _shown(name: str, ours: Values, theirs: Values) -> tuple[Path, str | None, str | None]:

@@ -21,7 +21,7 @@ class Ledger:
         deltas: relative deltas of the numbers that rules decided.
         notes: what a reader should know, each once.
         reason: why the pair could not be compared to the end; the first one stays.
-        other_media: the media types differ, so the bodies are not compared.
+        other_content: media types or ranges differ, so the bodies are not compared.
         deferred: header differences that do no harm if the bodies agree.
         failed: see `Comparison.failed`.
         walked: see `Comparison.walked`.
@@ -35,7 +35,7 @@ class Ledger:
         "failed",
         "hits",
         "notes",
-        "other_media",
+        "other_content",
         "reason",
         "recorded",
         "tolerated",
@@ -51,7 +51,7 @@ class Ledger:
         self.deltas: list[float] = []
         self.notes: tuple[Note, ...] = ()
         self.reason: Reason | None = None
-        self.other_media = False
+        self.other_content = False
         self.deferred: tuple[tuple[Path, str | None, str | None, Note], ...] = ()
         self.failed: Mapping[str, str] = NOTHING
         self.walked = False

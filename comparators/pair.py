@@ -2,8 +2,8 @@
 
 1. An outcome that is an error decides: `both_error`, `candidate_error`, `primary_error`.
 2. Status and header fields. Equal ones and identical bodies end here; nothing is parsed.
-3. Bodies, if the media types agree and nothing was cut: identical once content codings are undone; else as trees
-   (JSON), as text, or as opaque bytes.
+3. Bodies, unless both answers are 204 or 304, and if media types and ranges agree and nothing was cut: identical once
+   content codings are undone; else as trees (JSON), as text, or as opaque bytes.
 4. A difference that no rule accepts is a `mismatch`, also where the comparison could not be finished, which
    otherwise makes the pair `incomparable`. All differences accepted: `tolerated`. None: `match`.
 """
@@ -25,6 +25,7 @@ from comparators.verdict import MATCH, Comparison, Hint, Kind, Note, Reason, Ver
 
 _REFUSED: Final = (401, 403)
 _TOO_MANY: Final = 429
+_BODILESS: Final = (204, 304)
 
 
 def compare(primary: Outcome, candidate: Outcome, rules: RuleSet) -> Comparison:
@@ -72,7 +73,7 @@ def _compare_responses(primary: Answer, candidate: Answer, rules: RuleSet) -> Co
         agree = rules.headers.agree(primary.fields, candidate.fields)
         if not agree:
             rules.headers.compare(primary.fields, candidate.fields, ledger, walk)
-        if not ledger.other_media:
+        if not ledger.other_content:
             ours = content_of(primary.fields)
             theirs = ours if agree else content_of(candidate.fields)
             found = ledger.count
@@ -108,7 +109,9 @@ Side = tuple[Answer, tuple[Media, tuple[str, ...]]]
 
 def _compare_bodies(primary: Side, candidate: Side, walk: Walk) -> None:
     (ours, (media, codings)), (theirs, (other_media, other_codings)) = primary, candidate
-    if ours.cut or theirs.cut:
+    if ours.status in _BODILESS and theirs.status in _BODILESS:
+        return
+    elif ours.cut or theirs.cut:
         walk.ledger.stop(Reason.CAPTURE_CAP)
     elif ours.body == theirs.body and codings == other_codings:
         return

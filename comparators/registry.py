@@ -12,12 +12,27 @@ from difflib import get_close_matches
 from types import MappingProxyType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from comparators.classification import CLASSIFICATIONS
 from comparators.comparator import Comparator
+from comparators.datetimes import DATETIMES
+from comparators.decimal_string import DECIMAL_STRINGS
+from comparators.embedding import EMBEDDINGS
+from comparators.keyed import PAIRED
 from comparators.leaves import LEAVES
+from comparators.ranking import RANKINGS
+from comparators.regex import REGEXES
+from comparators.superset import CONTRACTS
+from comparators.text import TEXTS
+from comparators.unordered import MULTISETS
+from comparators.urls import URLS
 
 Comparators = Mapping[str, Comparator]
 
-BUILT_IN: Final[Comparators] = MappingProxyType({comparator.name: comparator for comparator in LEAVES})
+_ALL: Final[tuple[Comparator, ...]] = (
+    *LEAVES, *DECIMAL_STRINGS, *DATETIMES, *REGEXES, *URLS, *TEXTS, *PAIRED, *MULTISETS, *CONTRACTS, *RANKINGS,
+    *CLASSIFICATIONS, *EMBEDDINGS,
+)  # fmt: skip
+BUILT_IN: Final[Comparators] = MappingProxyType({comparator.name: comparator for comparator in _ALL})
 
 _name: Final = re.compile(r"[a-z_]+").fullmatch
 _ALSO_ACCEPTED: Final[Mapping[type, tuple[type, ...]]] = {float: (int, float)}

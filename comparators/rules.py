@@ -15,6 +15,7 @@ from comparators.policies import protected
 from comparators.registry import BUILT_IN, Comparators, build_settings, unknown
 from comparators.selectors import Selector, SelectorError, parse
 from comparators.tolerance import Bounds, Numeric
+from comparators.urls import Url
 
 SERVER_ERRORS: Final = frozenset(range(500, 600))
 DEFAULT_LIMITS: Final = Limits()
@@ -33,6 +34,7 @@ class Rule:
         reason: why differences here are acceptable; required, as is the author.
         author: who says so.
         allow_broad: it may ignore the whole body, or a header whose loss is an outage or a security hole.
+        null_equals_missing: a selected member that is null stands for an absent one; its endpoint may say so for all.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Rule:
     reason: str = ""
     author: str = ""
     allow_broad: bool = False
+    null_equals_missing: bool = False
 
 
 Guard = Callable[[Rule, Ask], Ask]
@@ -58,6 +61,9 @@ class EndpointSettings:
         status_equal: classes of statuses that count as one, such as {200, 204}.
         null_equals_missing: a member that is null stands for an absent one.
         strict_types: 1 and 1.0 differ, in kind `type`.
+        contract: `superset` lets the candidate add members anywhere in the body, and header fields other than those
+            that must not be ignored (`comparators.headers`).
+        key_order: members that both objects have must come in one order.
         body: how to read bodies; `auto` goes by media type.
         primary_origin: the primary's own origin (`http://10.0.0.7:8001`), taken out of links before they are compared.
         candidate_origin: likewise.
@@ -69,6 +75,8 @@ class EndpointSettings:
     status_equal: tuple[frozenset[int], ...] = ()
     null_equals_missing: bool = False
     strict_types: bool = False
+    contract: Literal["exact", "superset"] = "exact"
+    key_order: bool = False
     body: Literal["auto", "json", "text", "bytes"] = "auto"
     primary_origin: str = ""
     candidate_origin: str = ""
@@ -104,6 +112,7 @@ class RuleSet:
         headers: header rules.
         status: the rule for the status, if there is one.
         bounded: rules that ask something of the response as a whole, with their bounds.
+        shape: containers are looked at as such: for a `superset` rule, or for the order of keys.
         settings: the endpoint's other settings.
         warnings: what is allowed but probably not meant, one text each.
     """
@@ -113,6 +122,7 @@ class RuleSet:
     headers: Headers
     status: BoundRule | None
     bounded: tuple[tuple[BoundRule, Bounds], ...]
+    shape: bool
     settings: EndpointSettings
     warnings: tuple[str, ...]
 
@@ -132,6 +142,7 @@ def compile_rules(
     `guard` decides what is asked in the name of a rule; without one it is the rule's comparator.
     """
     settings = settings or EndpointSettings()
+    comparators = {**comparators, Url.name: Url(Origins(settings.primary_origin, settings.candidate_origin))}
     problems: list[Problem] = []
     bound: list[BoundRule] = []
     seen: set[str] = set()
@@ -175,6 +186,8 @@ def _misplaced(rule: Rule, selector: Selector, scope: Scope) -> Iterator[str]:
         yield f"a status takes {' or '.join(STATUS_COMPARATORS)}, not {rule.use!r}; see also status_equal"
     if selector.part == "header" and scope is Scope.MEMBERS:
         yield f"{rule.use!r} compares members of a body; a header has none"
+    if rule.null_equals_missing and (selector.part != "body" or rule.use == "superset"):
+        yield "null_equals_missing is for rules that compare a member of a body"
     if rule.use == "ignore" and not rule.allow_broad and _hides_too_much(selector):
         yield f"ignore on {rule.path!r} hides too much; name what changes, or set allow_broad: true"
 
@@ -204,6 +217,8 @@ def _bind(rule: Rule, index: int, place: tuple[int, int], comparators: Comparato
         whole=comparator.scope is not Scope.LEAF,
         ignores=rule.use == "ignore",
         broad=rule.allow_broad,
+        null_equals_missing=rule.null_equals_missing,
+        superset=rule.use == "superset",
     )
 
 
@@ -221,9 +236,11 @@ def _assemble(bound: Sequence[BoundRule], settings: EndpointSettings) -> RuleSet
         headers=Headers(
             [rule for rule in bound if rule.selector.part == "header"],
             Origins(settings.primary_origin, settings.candidate_origin),
+            superset=settings.contract == "superset",
         ),
         status=max(status, key=lambda rule: rule.rank, default=None),
         bounded=tuple((rule, rule.bounds) for rule in body if rule.bounds is not None and rule.bounds.whole),
+        shape=settings.key_order or any(rule.superset for rule in body),
         settings=settings,
         warnings=tuple(_warnings(bound, body, winners)),
     )

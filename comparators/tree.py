@@ -5,8 +5,9 @@ leaves are decided in the loops over their container, so an equal leaf makes no 
 automaton's state travels along, and so does the place as a chain of steps; a path is built only when a difference
 is recorded.
 
-Equal subtrees are skipped where that cannot be seen: not where deltas are collected (a delta of 0 counts), and only
-in the first levels, where a skip saves most (deeper, late differences would make the tests add up to depth x size).
+Equal subtrees are skipped where that cannot be seen: not where deltas are collected (a delta of 0 counts) or the order
+of keys is compared, and only in the first levels, where a skip saves most (deeper, late differences would make the
+tests add up to depth x size).
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Walk:
         "_depth",
         "_left",
         "_place",
+        "_shape",
         "_shortcut_levels",
         "_state",
         "ledger",
@@ -72,7 +74,9 @@ class Walk:
         self._state, self._depth = rules.start, 0
         self._left = limits.leaves
         self._deepest = limits.depth
-        self._shortcut_levels = SHORTCUT_LEVELS if shortcut else 0
+        self._shape = rules.shape
+        skips = shortcut and not (self._shape and rules.settings.key_order)
+        self._shortcut_levels = SHORTCUT_LEVELS if skips else 0
         self._aggregates: dict[int, Aggregate] = {}
 
     @property
@@ -162,6 +166,8 @@ class Walk:
         (the same sums as `Bounds.accepts` and `delta`), and strings with a rule. All else goes to `_pair`.
         """
         size = len(primary)
+        if self._shape:
+            self._look(place, primary, candidate, state)
         if (
             size >= SHORTCUT_MEMBERS
             and not state.aggregate_below
@@ -189,7 +195,7 @@ class Walk:
                 b: Tree = candidate[step]
             except KeyError:
                 missing += 1
-                self._one_sided((place, WideKey(step) if wide else step), Kind.MISSING, a, rule)
+                self._one_sided((place, WideKey(step) if wide else step), Kind.MISSING, a, below)
                 continue
             kind = type(a)
             if rule is None:
@@ -229,7 +235,15 @@ class Walk:
             wide = len(candidate) > WIDE
             for key, b in candidate.items():
                 if key not in primary:
-                    self._one_sided((place, WideKey(key) if wide else key), Kind.EXTRA, b, state.after(key).rule)
+                    self._one_sided((place, WideKey(key) if wide else key), Kind.EXTRA, b, state.after(key))
+
+    def _look(self, place: Place, primary: Any, candidate: Any, state: State) -> None:
+        """A container as such: that a `superset` rule covers it, and the order of its keys if that matters."""
+        if state.superset is not None:
+            self.ledger.match(state.superset)
+        out_of_order = _out_of_order(primary, candidate) if self.rules.settings.key_order else None
+        if out_of_order is not None:
+            self.ledger.differ(path_to(place), Kind.ORDER, *out_of_order)
 
     def _is_skipped(self, primary: Tree, candidate: Tree, state: State, depth: int) -> bool:
         """Whether two containers are the same for sure, so that there is no need to walk them."""
@@ -259,14 +273,16 @@ class Walk:
         else:
             self.ledger.differ(path_to(place), Kind.LENGTH, len(primary), len(candidate), float(long - short))
 
-    def _one_sided(self, place: Place, kind: Kind, value: Tree, rule: BoundRule | None) -> None:
+    def _one_sided(self, place: Place, kind: Kind, value: Tree, state: State) -> None:
         """A member that only one side has."""
-        ledger = self.ledger
+        ledger, settings, rule = self.ledger, self.rules.settings, state.rule
         if rule is not None:
             ledger.match(rule)
-        if rule is not None and rule.ignores:
+        if rule is not None and (rule.ignores or (value is None and rule.null_equals_missing)):
             ledger.accept(rule)
-        elif value is None and self.rules.settings.null_equals_missing:
+        elif kind is Kind.EXTRA and (state.superset is not None or settings.contract == "superset"):
+            ledger.accept(state.superset)
+        elif value is None and settings.null_equals_missing:
             ledger.accept()
         else:
             values = (value, None) if kind is Kind.MISSING else (None, value)
@@ -332,6 +348,15 @@ class Walk:
         elif isinstance(finding, list):
             for difference in finding:
                 self.ledger.differ(*difference)
+
+
+def _out_of_order(primary: Any, candidate: Any) -> tuple[Any, Any] | None:
+    """Where the keys that both objects have first come in another order: the primary's there and the candidate's."""
+    if type(primary) is not dict:
+        return None
+    ours = [key for key in primary if key in candidate]
+    theirs = [key for key in candidate if key in primary]
+    return next(((a, b) for a, b in zip(ours, theirs, strict=True) if a != b), None)
 
 
 def _is_finding(answer: object) -> TypeGuard[Finding]:

@@ -59,6 +59,22 @@ def test_equal_values_outside_the_class_are_equal() -> None:
     assert walk({"x": "n/a", "y": 1}, {"x": "n/a", "y": 1}, rules, shortcut=False).verdict is Verdict.MATCH
 
 
+@pytest.mark.parametrize(
+    ("use", "settings"),
+    [
+        ("exact", {}),
+        ("numeric", {"abs": 9.0}),
+        ("probability", {"abs": 9.0}),
+        ("format", {"as": "number"}),
+        ("type", {}),
+    ],
+)
+def test_a_bool_is_a_number_to_no_comparator(use: str, settings: dict[str, Tree]) -> None:
+    rules = rule_set(rule("$.x", use, settings))
+    for one, other in ((True, 1), (False, 0.0), (1, True), (0.0, False)):
+        assert found(walk({"x": one}, {"x": other}, rules)) == {(("$", "x"), Kind.TYPE)}
+
+
 def test_presence_accepts_any_value_but_null_and_absence() -> None:
     rules = rule_set(rule("$.x", "presence"))
     assert walk({"x": 1}, {"x": [2]}, rules).verdict is Verdict.TOLERATED

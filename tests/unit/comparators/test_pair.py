@@ -130,6 +130,59 @@ def test_media_types_that_differ_end_the_comparison_of_bodies() -> None:
     assert compare(OK, Response(200, b"", OK.body), NO_RULES).differences[0].kind is Kind.MEDIA
 
 
+def part(content_range: str, body: bytes) -> Response:
+    ranges = [("Content-Range", content_range)] if content_range else []
+    return Response.from_pairs(206, [("content-type", "application/json"), *ranges], body)
+
+
+@pytest.mark.parametrize("other", ["bytes 4-7/8", "bytes 0-3/9", "bytes 0-3/*", "items 0-3/8", ""])
+def test_ranges_that_differ_end_the_comparison_of_bodies(other: str) -> None:
+    one, two = part("bytes 0-3/8", b"[12,"), part(other, b"34]")
+    for pair in ((one, two), (two, one)):
+        comparison = compare(*pair, NO_RULES)
+        assert (found(comparison), comparison.reason) == ({(("header:content-range",), Kind.HEADER)}, None)
+
+
+def test_bodies_of_one_range_are_compared() -> None:
+    one = part("bytes 0-3/8", b"[1]")
+    assert compare(one, part("bytes 0-3/8", b"[ 1]"), NO_RULES).verdict is Verdict.MATCH
+    assert found(compare(one, part("bytes 0-3/8", b"[2]"), NO_RULES)) == {(("$", 0), Kind.VALUE)}
+
+
+def test_a_rule_decides_whether_ranges_agree() -> None:
+    one, two = part("bytes 0-2/8", b"[1]"), part("bytes 0-2/9", b"[2]")
+    refused = rule_set(rule("header:content-range", "format", {"as": "uuid"}))
+    assert found(compare(one, two, refused)) == {(("header:content-range",), Kind.HEADER)}
+    ignored = rule_set(rule("header:content-range", "ignore", allow_broad=True))
+    assert found(compare(one, two, ignored)) == {(("$", 0), Kind.VALUE)}
+
+
+@pytest.mark.parametrize(("one", "other"), [(204, 204), (304, 304), (204, 304)])
+def test_of_204_and_304_status_and_header_fields_are_all_there_is(one: int, other: int) -> None:
+    rules = rule_set(status_equal=(frozenset({204, 304}),))
+    primary, candidate = Response(one, JSON_HEADER, b"", cut=True), Response(other, JSON_HEADER, b"left over")
+    assert compare(primary, candidate, rules).count == 0
+    assert compare(primary, candidate, rules).reason is None
+    candidate.fields += b"etag: 1\r\n"
+    assert found(compare(primary, candidate, rules)) == {(("header:etag",), Kind.HEADER)}
+
+
+def test_a_body_lost_by_answering_204_is_a_difference() -> None:
+    rules = rule_set(status_equal=(frozenset({200, 204}),))
+    assert found(compare(OK, Response(204, JSON_HEADER, b""), rules)) == {(("$",), Kind.PARSE)}
+    assert found(compare(OK, Response(204, b"", b""), rules)) == {(("header:content-type",), Kind.MEDIA)}
+
+
+def test_answers_to_head_differ_by_status_and_header_fields_only() -> None:
+    def head(fields: bytes) -> Response:
+        return Response(200, JSON_HEADER + fields, b"")
+
+    assert compare(head(b"content-length: 9\r\n"), head(b"content-length: 12\r\n"), NO_RULES).verdict is Verdict.MATCH
+    comparison = compare(head(b"content-encoding: gzip\r\n"), head(b""), NO_RULES)
+    assert (comparison.verdict, comparison.notes) == (Verdict.TOLERATED, (Note.CONTENT_ENCODING,))
+    assert found(compare(head(b"x: 1\r\n"), head(b""), NO_RULES)) == {(("header:x",), Kind.HEADER)}
+
+
 def test_a_cut_body_is_incomparable_unless_something_else_differs() -> None:
     whole, cut = OK, Response(200, JSON_HEADER, OK.body, cut=True)
     for pair in ((whole, cut), (cut, whole), (cut, cut)):
@@ -335,6 +388,6 @@ def test_no_bytes_on_either_side_raise(primary: Response, candidate: Response, b
 def test_every_whole_answer_matches_itself_or_is_an_error(primary: Response) -> None:
     comparison = compare(primary, Response(primary.status, primary.fields, primary.body), NO_RULES)
     expected = {Verdict.BOTH_ERROR} if primary.status in range(500, 600) else {Verdict.MATCH}
-    if primary.cut:
+    if primary.cut and primary.status not in (204, 304):
         expected = {Verdict.BOTH_ERROR, Verdict.INCOMPARABLE}
     assert comparison.verdict in expected

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from comparators import Kind, Note, Tree, Verdict
+from comparators import Kind, Note, Tree, Verdict, compare
 from comparators.leaves import unequal
 from comparators.tolerance import Bounds, Numeric, Probability, delta
-from tests.unit.comparators.trees import found, rule, rule_set, unlimited, walk
+from tests.unit.comparators.trees import found, response, rule, rule_set, unlimited, walk
 
 SELECTOR = "$.segments[*].score"
 
@@ -83,6 +83,26 @@ def test_an_empty_set_says_nothing_unless_required() -> None:
     required = scores_rule(mean_below=0.1, required=True)
     assert found(walk(primary, candidate, required)) == {((SELECTOR,), Kind.MISSING)}
     assert walk(primary, dict(primary), required).verdict is Verdict.MATCH
+
+
+@pytest.mark.parametrize("instead", [{"segments": []}, {"segments": [{"id": 0}]}, {}, segments("0.5"), segments(None)])
+def test_required_asks_for_one_pair_of_numbers_at_least(instead: Tree) -> None:
+    required = scores_rule(mean_below=0.1, required=True)
+    for one, other in ((segments(0.5), instead), (instead, segments(0.5))):
+        comparison = walk(one, other, required)
+        assert ((SELECTOR,), Kind.MISSING) in found(comparison)
+        assert comparison.count > 1
+    assert found(walk(segments(0.5, 0.5), segments(0.5), required)) == {(("$", "segments"), Kind.LENGTH)}
+
+
+def test_required_needs_no_response_bound() -> None:
+    rules = rule_set(rule("$.score", "numeric", {"abs": 1, "required": True}))
+    assert found(walk({"a": 1}, {"a": 1.0}, rules)) == {(("$.score",), Kind.MISSING)}
+
+
+def test_what_is_required_is_not_missed_in_another_spelling_of_the_same_answer() -> None:
+    required = scores_rule(mean_below=0.1, required=True)
+    assert compare(response(segments()), response(segments(), indent=1), required).verdict is Verdict.MATCH
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

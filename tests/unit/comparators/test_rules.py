@@ -18,7 +18,7 @@ def messages(*rules: Rule) -> list[str]:
     ("broken", "message"),
     [
         (rule("$.a", "numric", {"rel": 1}), "there is no comparator 'numric'; did you mean 'numeric'?"),
-        (rule("$.a", "zzz"), "there is no comparator 'zzz'; known: exact, format, ignore, numeric"),
+        (rule("$.a", "zzz"), "there is no comparator 'zzz'; known: classification, datetime, decimal_string"),
         (rule("$.a", "numeric", {"relative": 1}), "there is no setting 'relative'; did you mean 'rel'?"),
         (rule("$.a", "ignore", {"x": 1}), "there is no setting 'x'; known: none"),
         (rule("$.a", "numeric", {"rel": "5%"}), "setting 'rel' must be a number, not '5%'"),
@@ -39,6 +39,8 @@ def messages(*rules: Rule) -> list[str]:
         (rule("header:access-control-allow-origin", "ignore"), "hides too much"),
         (rule("header:x-csrf", "ignore"), "hides too much"),
         (rule("status", "numeric", {"abs": 1}), "a status takes exact or ignore, not 'numeric'"),
+        (rule("header:x", "exact", null_equals_missing=True), "null_equals_missing is for rules that compare a member"),
+        (rule("status", "exact", null_equals_missing=True), "null_equals_missing is for rules that compare a member"),
         (Rule("r", "$.a", "exact", {}, reason="", author="ana"), "reason is required"),
         (Rule("r", "$.a", "exact", {}, reason="x", author=" "), "author is required"),
         (Rule("", "$.a", "exact", {}, reason="x", author="ana"), "id is required"),

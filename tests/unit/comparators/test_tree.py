@@ -99,6 +99,52 @@ def test_null_is_not_absence_unless_the_endpoint_says_so() -> None:
     assert walk({"a": 0}, {}, lenient).verdict is Verdict.MISMATCH
 
 
+def test_null_stands_for_absence_where_a_rule_says_so() -> None:
+    lenient = rule_set(rule("$.a", "exact", id="r", null_equals_missing=True))
+    assert walk({"a": None}, {}, lenient).hits == {"r": 1}
+    assert walk({}, {"a": None}, lenient).hits == {"r": 1}
+    assert found(walk({"b": None}, {}, lenient)) == {(("$", "b"), Kind.MISSING)}
+    assert found(walk({"a": 0}, {}, lenient)) == {(("$", "a"), Kind.MISSING)}
+    assert found(walk({"a": None}, {"a": 0}, lenient)) == {(("$", "a"), Kind.TYPE)}
+
+
+ORDERED = rule_set(key_order=True, limits=unlimited())
+
+
+def test_key_order_is_compared_where_the_endpoint_says_so() -> None:
+    (difference,) = walk({"a": 1, "b": 2, "c": 3}, {"a": 1, "c": 3, "b": 2}, ORDERED).differences
+    assert difference == (("$",), Kind.ORDER, "b", "c", None)
+    below = [{"deep": {"a": [1], "b": [2], "c": [3], "d": [4]}}]
+    turned = [{"deep": dict(reversed(below[0]["deep"].items()))}]
+    assert walk(below, turned).verdict is Verdict.MATCH
+    assert found(walk(below, turned, ORDERED)) == {(("$", 0, "deep"), Kind.ORDER)}
+
+
+def test_a_key_of_one_side_does_not_disturb_the_order_of_the_others() -> None:
+    assert found(walk({"x": 0, "a": 1, "b": 2}, {"a": 1, "y": 0, "b": 2}, ORDERED)) == {
+        (("$", "x"), Kind.MISSING),
+        (("$", "y"), Kind.EXTRA),
+    }
+
+
+def test_the_order_of_ignored_keys_is_hidden() -> None:
+    rules = rule_set(rule("$.meta", "ignore", id="m"), key_order=True)
+    assert walk({"meta": {"a": 1, "b": 2}}, {"meta": {"b": 2, "a": 1}}, rules).verdict is Verdict.MATCH
+
+
+@given(trees, trees)
+def test_key_order_adds_differences_of_order_and_no_others(primary: Tree, candidate: Tree) -> None:
+    with_order, without = found(walk(primary, candidate, ORDERED)), found(walk(primary, candidate, UNLIMITED))
+    assert {each for each in with_order if each[1] is not Kind.ORDER} == without
+    assert walk(primary, copy.deepcopy(primary), ORDERED).verdict is Verdict.MATCH
+
+
+@given(st.dictionaries(st.text("abcd", max_size=2), trees, min_size=2))
+def test_an_object_turned_round_is_out_of_order(tree: dict[str, Tree]) -> None:
+    turned = dict(reversed(tree.items()))
+    assert found(walk(tree, turned, ORDERED)) == {(("$",), Kind.ORDER)}
+
+
 def test_bools_and_numbers_swapped_are_found_though_python_calls_the_trees_equal() -> None:
     primary, candidate = {"a": [1, True]}, {"a": [True, 1]}
     assert primary == candidate
