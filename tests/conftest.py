@@ -1,6 +1,7 @@
 """What any test may ask for: to run on every loop, and to fail when something blocks it."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,12 @@ from blockbuster import BlockingError, blockbuster_ctx
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 ASYNCIO: Mapping[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
 EVERY_LOOP: Mapping[str, LoopFactory] = {**ASYNCIO, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in its background deaf to Ctrl-C, and programs under test would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
